@@ -1,0 +1,1 @@
+"""The border: trust, gate and exchange, the rooms through which everything crosses."""

@@ -1,0 +1,38 @@
+"""The ``wantong`` command: one module a verb, loaded only when that verb is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+# verb → (module, one line for `wantong --help`); each module defines a click command called `command`
+VERBS: dict[str, tuple[str, str]] = {}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb's module when it is asked for: `wantong verify` must not load Django."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wantong")
+def main() -> None:
+    """Wantong (湾通): data crosses the Greater Bay Area by law, with consent, and leaves receipts."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

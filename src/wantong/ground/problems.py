@@ -1,0 +1,38 @@
+"""Typed errors that a person can act on and a program can match (RFC 9457).
+
+Every error that leaves a public function of Wantong is a :class:`Problem`. Its ``slug`` is stable and becomes
+the ``type`` of the problem document; what a person reads (what happened, why, what to do now) lives in the
+message catalogue under ``problem.<slug>.title|detail|next`` in four languages, never in code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from wantong.ground import i18n
+
+TYPE_BASE = "https://wantong.dev/problems/"
+
+
+class Problem(Exception):
+    """The base of all typed errors.
+
+    ``params`` fill the placeholders of the catalogue texts and appear as extension members of the problem
+    document; they must never hold personal data, for problems are logged and shown to peers.
+    """
+
+    slug: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, **params: Any) -> None:
+        self.params: Mapping[str, Any] = params
+        super().__init__(self.explain("en")["detail"])
+
+    def explain(self, lang: str) -> dict[str, str]:
+        """What happened (``title``), why (``detail``) and what to do now (``next``), in ``lang``."""
+        return {part: i18n.t(f"problem.{self.slug}.{part}", lang, **self.params) for part in ("title", "detail", "next")}
+
+    def to_dict(self, lang: str = "en") -> dict[str, Any]:
+        """The RFC 9457 problem document."""
+        return {"type": TYPE_BASE + self.slug, "status": self.status, **self.explain(lang), **self.params}
