@@ -1,0 +1,1 @@
+"""Classification: what a dataset holds, how sensitive that is under each law, and how to mask it."""
