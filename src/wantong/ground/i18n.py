@@ -21,6 +21,8 @@ LANGUAGES: tuple[str, ...] = ("zh-hans", "zh-hant", "en", "pt")
 ENDONYMS: Mapping[str, str] = {"zh-hans": "简体中文", "zh-hant": "繁體中文", "en": "English", "pt": "Português"}
 LANG_ATTRIBUTE: Mapping[str, str] = {"zh-hans": "zh-Hans", "zh-hant": "zh-Hant", "en": "en", "pt": "pt"}
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @cache
 def catalogue() -> Mapping[str, Mapping[str, str]]:
@@ -28,7 +30,8 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
     messages: dict[str, Mapping[str, str]] = {}
     root = Path(str(resources.files("wantong")))
     for path in sorted(root.glob("**/data/messages/*.yaml")):
-        for key, texts in (yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}).items():
+        loaded = yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506  (both loaders are safe ones)
+        for key, texts in (loaded or {}).items():
             if key in messages:
                 raise ValueError(f"message id {key!r} stands twice, again in {path}")
             messages[key] = texts
