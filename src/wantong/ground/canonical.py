@@ -14,7 +14,9 @@ from typing import Any
 def dumps(value: Any) -> bytes:
     """``value`` as canonical JSON in UTF-8. Raises TypeError for floats and for anything JSON does not know."""
     _refuse_floats(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    return json.dumps(
+        value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+    ).encode()
 
 
 def digest(value: Any) -> str:

@@ -15,13 +15,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from wantong.ground import yamlfile
 
 LANGUAGES: tuple[str, ...] = ("zh-hans", "zh-hant", "en", "pt")
-ENDONYMS: Mapping[str, str] = {"zh-hans": "简体中文", "zh-hant": "繁體中文", "en": "English", "pt": "Português"}
+ENDONYMS: Mapping[str, str] = {
+    "zh-hans": "简体中文",
+    "zh-hant": "繁體中文",
+    "en": "English",
+    "pt": "Português",
+}
 LANG_ATTRIBUTE: Mapping[str, str] = {"zh-hans": "zh-Hans", "zh-hant": "zh-Hant", "en": "en", "pt": "pt"}
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @cache
@@ -30,8 +33,7 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
     messages: dict[str, Mapping[str, str]] = {}
     root = Path(str(resources.files("wantong")))
     for path in sorted(root.glob("**/data/messages/*.yaml")):
-        loaded = yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # noqa: S506  (both loaders are safe ones)
-        for key, texts in (loaded or {}).items():
+        for key, texts in (yamlfile.load(path) or {}).items():
             if key in messages:
                 raise ValueError(f"message id {key!r} stands twice, again in {path}")
             messages[key] = texts

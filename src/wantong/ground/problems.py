@@ -31,7 +31,10 @@ class Problem(Exception):
 
     def explain(self, lang: str) -> dict[str, str]:
         """What happened (``title``), why (``detail``) and what to do now (``next``), in ``lang``."""
-        return {part: i18n.t(f"problem.{self.slug}.{part}", lang, **self.params) for part in ("title", "detail", "next")}
+        return {
+            part: i18n.t(f"problem.{self.slug}.{part}", lang, **self.params)
+            for part in ("title", "detail", "next")
+        }
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """The RFC 9457 problem document."""

@@ -1,0 +1,1 @@
+"""The node: settings, addresses and processes that put the floors together into something that runs."""

@@ -1,0 +1,121 @@
+"""``node.toml``: what an operator writes, read once and checked before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from wantong.ground.config import NodeConfig
+from wantong.ground.i18n import LANGUAGES
+from wantong.ground.problems import Problem
+
+JURISDICTIONS = ("gd", "hk", "mo")
+
+
+class BadSettings(Problem):
+    """``node.toml`` is missing or says something that cannot be. ``file`` and ``reason`` say which and what."""
+
+    slug = "bad-settings"
+    status = 500
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where the two servers of a node accept connections, ``host:port`` each."""
+
+    web: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads."""
+
+    node: NodeConfig
+    listen: Listen
+    database: str
+    threads: int
+    log_level: str
+
+
+def load(directory: Path) -> Settings:
+    """Read ``directory/node.toml``. Raises :class:`BadSettings`."""
+    file = directory / "node.toml"
+    try:
+        raw = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadSettings(file=str(file), reason="there is no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(file=str(file), reason=str(error)) from None
+
+    def need(key: str, kind: type) -> Any:
+        value = raw.get(key)
+        if not isinstance(value, kind) or not value:
+            raise BadSettings(file=str(file), reason=f"{key!r} must be a {kind.__name__} and not empty")
+        return value
+
+    jurisdiction = need("jurisdiction", str)
+    if jurisdiction not in JURISDICTIONS:
+        raise BadSettings(file=str(file), reason=f"jurisdiction must be one of {', '.join(JURISDICTIONS)}")
+    for key in ("url", "data_url"):
+        if urlsplit(need(key, str)).scheme not in ("http", "https"):
+            raise BadSettings(file=str(file), reason=f"{key!r} must begin with https:// or http://")
+    name = need("name", dict)
+    if unknown := set(name) - set(LANGUAGES):
+        raise BadSettings(
+            file=str(file), reason=f"name has languages nobody reads here: {', '.join(sorted(unknown))}"
+        )
+    listen = need("listen", dict)
+    node = NodeConfig(
+        participant_id=need("participant_id", str),
+        jurisdiction=jurisdiction,
+        name=name,
+        url=raw["url"].rstrip("/"),
+        data_url=raw["data_url"].rstrip("/"),
+        directory=directory.resolve(),
+    )
+    try:
+        address = Listen(web=listen["web"], data=listen["data"])
+    except KeyError as missing:
+        raise BadSettings(file=str(file), reason=f"[listen] needs {missing}") from None
+    return Settings(
+        node,
+        address,
+        raw.get("database", "sqlite:db.sqlite3"),
+        int(raw.get("threads", 4)),
+        raw.get("log_level", "info"),
+    )
+
+
+def database(url: str, directory: Path) -> dict[str, Any]:
+    """Django's setting for ``sqlite:<file>`` (relative to the node's folder) or ``postgresql://…``."""
+    if url.startswith("sqlite:"):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(directory / url.removeprefix("sqlite:")),
+            "OPTIONS": {
+                # writers queue instead of failing half-way; FULL because an acknowledged act must survive power loss
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            },
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise BadSettings(
+            file="node.toml", reason=f"database must be sqlite:<file> or postgresql://…, not {parts.scheme!r}"
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": dict(parse_qsl(parts.query)),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }

@@ -1,0 +1,62 @@
+"""What every request passes: one structured log line, and problems turned into answers."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import get_language
+
+from wantong.ground.problems import Problem
+
+logger = structlog.get_logger("wantong.http")
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestLog:
+    """One line a request, never with query strings or bodies: those may hold personal data."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.id = uuid.uuid4().hex[:16]  # type: ignore[attr-defined]
+        start = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request.id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
+            logger.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                ms=round((time.perf_counter() - start) * 1000, 1),
+            )
+        response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
+        response["Content-Security-Policy"] = (
+            "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+        )
+        return response
+
+
+class Problems:
+    """A :class:`Problem` becomes a page for people and ``application/problem+json`` for programs."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, Problem):
+            return None
+        lang = get_language() or "en"
+        if "text/html" in request.headers.get("Accept", ""):
+            return render(
+                request, "wantong/problem.html", {"problem": error.explain(lang)}, status=error.status
+            )
+        return JsonResponse(error.to_dict(lang), status=error.status, content_type="application/problem+json")

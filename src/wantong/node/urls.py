@@ -1,0 +1,47 @@
+"""All addresses of a node.
+
+Every app adds its own: ``urls.pages`` (mounted under the language prefix), ``urls.root`` (mounted at the root: what
+protocols prescribe), ``api.router`` (mounted under ``/api/``).
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.apps import apps
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path
+from ninja import NinjaAPI
+
+import wantong
+from wantong.ground.problems import Problem
+from wantong.node import health
+
+api = NinjaAPI(title="Wantong node", version=wantong.__version__, urls_namespace="api")
+
+
+@api.exception_handler(Problem)
+def problem(request: HttpRequest, error: Problem) -> HttpResponse:
+    response = api.create_response(request, error.to_dict(), status=error.status)
+    response["Content-Type"] = "application/problem+json"
+    return response
+
+
+pages: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.live),
+    path("readyz", health.ready),
+    path("api/", api.urls),
+]
+for app in apps.get_app_configs():
+    if not app.name.startswith("wantong."):
+        continue
+    if find_spec(f"{app.name}.urls") and app.name != "wantong.node":
+        module = import_module(f"{app.name}.urls")
+        pages += getattr(module, "pages", [])
+        urlpatterns += getattr(module, "root", [])
+    if find_spec(f"{app.name}.api"):
+        api.add_router("", import_module(f"{app.name}.api").router)
+
+urlpatterns += i18n_patterns(path("admin/", admin.site.urls), *pages)

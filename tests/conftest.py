@@ -1,0 +1,25 @@
+"""What every test may use. The database is SQLite, or what WANTONG_TEST_DATABASE names."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", max_examples=2000, deadline=None)
+settings.load_profile("default")
+
+
+@pytest.fixture
+def node(tmp_path: Path, settings):
+    """A node folder of its own for one test; returns its NodeConfig."""
+    config = dataclasses.replace(settings.WANTONG, directory=tmp_path / "node")
+    for folder in (config.keys, config.log, config.blobs, config.outgoing, config.run):
+        folder.mkdir(parents=True)
+    settings.WANTONG = config
+    return config
