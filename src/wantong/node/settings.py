@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "wantong.ground.http",
     "wantong.ground.outbox",
     "wantong.ground.log",
     "wantong.border.trust",

@@ -15,10 +15,16 @@ from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 
 import wantong
+from wantong.ground.http.auth import BearerToken, SessionOperator
 from wantong.ground.problems import Problem
 from wantong.node import health
 
-api = NinjaAPI(title="Wantong node", version=wantong.__version__, urls_namespace="api")
+api = NinjaAPI(
+    title="Wantong node",
+    version=wantong.__version__,
+    urls_namespace="api",
+    auth=[BearerToken(), SessionOperator()],
+)
 
 
 @api.exception_handler(Problem)
