@@ -8,7 +8,9 @@ import sys
 import click
 
 # verb → (module, one line for `wantong --help`); each module defines a click command called `command`
-VERBS: dict[str, tuple[str, str]] = {}
+VERBS: dict[str, tuple[str, str]] = {
+    "node": ("wantong.cli.node", "make and run a node"),
+}
 
 
 class LazyGroup(click.Group):

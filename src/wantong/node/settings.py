@@ -108,14 +108,10 @@ LANGUAGES = list(ENDONYMS.items())
 USE_I18N = True
 
 STATIC_URL = "/static/"
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
-    if folder
-    else {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
-STATIC_ROOT = WANTONG.directory / "static"
-WHITENOISE_USE_FINDERS = not folder
+# served straight from the packages: nothing to collect, nothing to build, one place for each file
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+WHITENOISE_MAX_AGE = 3600
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -6,12 +6,12 @@ import contextlib
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import close_old_connections, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from wantong.ground import config
@@ -67,28 +67,34 @@ def wake() -> None:
         channel.sendto(b"!", str(config.current().run / "worker.sock"))
 
 
-def next_due() -> datetime | None:
-    """When the earliest waiting event becomes due; None if nothing waits."""
-    return (
-        Event.objects.filter(state=State.DUE)
-        .order_by("available_at")
-        .values_list("available_at", flat=True)
-        .first()
-    )
+def due(limit: int = 64) -> list[Event]:
+    """What may be delivered now: the first waiting event of each key, if due and not being delivered already."""
+    return list(_free_heads().filter(available_at__lte=timezone.now())[:limit])
 
 
-def _due(now: datetime, limit: int) -> list[Event]:
+def time_to_next() -> timedelta | None:
+    """How long until an event that nobody is delivering becomes due (zero: now); None if nothing waits."""
+    at = _free_heads().order_by("available_at").values_list("available_at", flat=True).first()
+    return None if at is None else max(timedelta(), at - timezone.now())
+
+
+def release_leases() -> None:
+    """Forget what a worker that died was delivering. Only the node's single worker may call this, when it starts."""
+    Event.objects.filter(state=State.DUE).exclude(leased_until=None).update(leased_until=None)
+
+
+def _free_heads() -> QuerySet[Event]:
     earlier = Event.objects.filter(key=OuterRef("key"), id__lt=OuterRef("id"), state=State.DUE)
-    free = Q(leased_until=None) | Q(leased_until__lte=now)
-    return list(Event.objects.filter(free, ~Exists(earlier), state=State.DUE, available_at__lte=now)[:limit])
+    free = Q(leased_until=None) | Q(leased_until__lte=timezone.now())
+    return Event.objects.filter(free, ~Exists(earlier), state=State.DUE)
 
 
 def run_due(pool: ThreadPoolExecutor | None = None, limit: int = 64) -> int:
     """Deliver what is due now, one event a key; with ``pool``, keys side by side. Returns how many were tried."""
-    events = _due(timezone.now(), limit)
+    events = due(limit)
     if pool is None:
         return sum([_deliver(event) for event in events])
-    return sum(pool.map(_deliver_in_thread, events))
+    return sum(pool.map(deliver_in_thread, events))
 
 
 def drain(rounds: int = 1000) -> int:
@@ -105,7 +111,8 @@ def drain(rounds: int = 1000) -> int:
     raise RuntimeError("the outbox does not come to rest")
 
 
-def _deliver_in_thread(event: Event) -> int:
+def deliver_in_thread(event: Event) -> int:
+    """Deliver one event of :func:`due` in a pool's thread; returns 1 if it was tried, 0 if another worker has it."""
     close_old_connections()
     try:
         return _deliver(event)

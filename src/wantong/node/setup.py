@@ -1,0 +1,116 @@
+"""Making a node: its folder, its settings file, its keys, its database."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wantong.ground.config import NodeConfig
+from wantong.ground.i18n import LANGUAGES
+from wantong.ground.problems import Problem
+
+PLACES: Mapping[str, Mapping[str, str]] = {
+    "gd": {"zh-hans": "广东节点", "zh-hant": "廣東節點", "en": "Guangdong node", "pt": "Nó de Guangdong"},
+    "hk": {"zh-hans": "香港节点", "zh-hant": "香港節點", "en": "Hong Kong node", "pt": "Nó de Hong Kong"},
+    "mo": {"zh-hans": "澳门节点", "zh-hant": "澳門節點", "en": "Macao node", "pt": "Nó de Macau"},
+}
+
+
+class FolderTaken(Problem):
+    """The folder for a new node holds something already."""
+
+    slug = "folder-taken"
+    status = 409
+
+
+def create(
+    directory: Path,
+    *,
+    jurisdiction: str,
+    url: str,
+    data_url: str | None = None,
+    participant_id: str | None = None,
+    listen: tuple[str, str] | None = None,
+    database: str = "sqlite:db.sqlite3",
+    threads: int = 4,
+) -> None:
+    """Write the folder and ``node.toml`` of a new node. Raises :class:`FolderTaken` if there is one already.
+
+    Without ``listen`` the node listens on loopback at the port of ``url`` (data plane: the next one), which suits a
+    reverse proxy on the same host. Without ``data_url`` the data plane is taken to be reachable there.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise FolderTaken(directory=str(directory))
+    parts = urlsplit(url)
+    port = parts.port or 8000
+    web, data = listen or (f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}")
+    host = parts.hostname or "localhost"
+    data_url = data_url or f"{parts.scheme}://{host}:{data.rpartition(':')[2]}"
+    for folder in (directory, *(directory / name for name in ("keys", "log", "blobs", "outgoing", "run"))):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    name = "\n".join(f"{lang} = {_toml(PLACES[jurisdiction][lang])}" for lang in LANGUAGES)
+    (directory / "node.toml").write_text(
+        f"""# A Wantong node. After a change: restart `wantong node run`.
+
+# how other nodes and the log know this node; never change it once the log has entries
+participant_id = {_toml(participant_id or f"{jurisdiction}.{host}")}
+# gd (Guangdong), hk (Hong Kong) or mo (Macao): whose law binds what leaves here
+jurisdiction = {_toml(jurisdiction)}
+# public addresses of the control plane (pages, API, protocol) and of the data plane
+url = {_toml(url.rstrip("/"))}
+data_url = {_toml(data_url.rstrip("/"))}
+# sqlite:<file in this folder> or postgresql://user:password@host/name
+database = {_toml(database)}
+# threads that answer pages and API calls
+threads = {threads}
+log_level = "info"
+
+[listen]
+web = {_toml(web)}
+data = {_toml(data)}
+
+[name]
+{name}
+""",
+        "utf-8",
+    )
+    write_secret(directory / "keys" / "web.key", secrets.token_urlsafe(50))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Store a secret that only this user can read; an existing one is kept (FileExistsError)."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def prepare(directory: Path) -> None:
+    """Bring keys and database of a node up to this version: run before anything else of it starts."""
+    enter(directory)
+    from django.core.management import call_command
+
+    from wantong.ground import config
+
+    generate_keys(config.current())
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def generate_keys(node: NodeConfig) -> None:
+    """Make every key of the node that is not there yet."""
+
+
+def enter(directory: Path) -> None:
+    """Make this process one of the node's: Django is set up with the node's settings."""
+    import django
+
+    os.environ["WANTONG_NODE"] = str(directory)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "wantong.node.settings"
+    django.setup()
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
