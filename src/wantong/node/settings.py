@@ -121,6 +121,15 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = WANTONG.url.startswith("https:")
 SESSION_COOKIE_NAME = f"session_{WANTONG.jurisdiction}"
 CSRF_COOKIE_NAME = f"csrf_{WANTONG.jurisdiction}"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
 LOGIN_URL = "portal:sign-in"
 LOGIN_REDIRECT_URL = "portal:home"
 LOGGING_CONFIG = None

@@ -1,0 +1,38 @@
+"""What can go wrong before a page has even begun its work."""
+
+from wantong.ground.problems import Problem
+
+
+class SignInNeeded(Problem):
+    """Somebody who is not signed in asked for something only operators may see or do."""
+
+    slug = "sign-in-needed"
+    status = 401
+
+
+class RoleMissing(Problem):
+    """The operator's roles do not allow this; ``roles`` names those that would, separated by commas."""
+
+    slug = "role-missing"
+    status = 403
+
+
+class TooManyAttempts(Problem):
+    """Sign-in is closed for ``seconds`` because of repeated failures."""
+
+    slug = "too-many-attempts"
+    status = 429
+
+
+class UnknownRole(Problem):
+    """``role`` is not one of the roles of a node."""
+
+    slug = "unknown-role"
+    status = 422
+
+
+class WeakPassword(Problem):
+    """The password breaks the rules; ``reason`` says which."""
+
+    slug = "weak-password"
+    status = 422

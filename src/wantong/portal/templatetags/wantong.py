@@ -1,0 +1,184 @@
+"""``{% load wantong %}``: texts, language maps, times, tags and the frame of every page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+from django.template.context import Context
+from django.urls import NoReverseMatch, reverse, translate_url
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+from wantong.ground import config, i18n
+from wantong.portal import services, tones
+
+register = template.Library()
+
+# name of the address, message id, who sees it: everyone, or operators
+NAVIGATION = (
+    ("portal:home", "portal.nav.home", "everyone"),
+    ("portal:crossings", "portal.nav.crossings", "operators"),
+    ("portal:received", "portal.nav.received", "operators"),
+    ("portal:catalogue", "portal.nav.catalogue", "everyone"),
+    ("portal:whitelist", "portal.nav.whitelist", "operators"),
+    ("portal:consents", "portal.nav.consents", "everyone"),
+    ("classification:scan", "portal.nav.scan", "everyone"),
+    ("rules:assess", "portal.nav.assess", "everyone"),
+    ("portal:log", "portal.nav.log", "everyone"),
+    ("portal:verify", "portal.nav.verify", "everyone"),
+)
+SHORT = {"zh-hans": "简体", "zh-hant": "繁體", "en": "EN", "pt": "PT"}
+
+
+def language() -> str:
+    """The language of the page being made."""
+    code = get_language() or "en"
+    return code if code in i18n.LANGUAGES else "en"
+
+
+@register.simple_tag
+def t(*key: str, **params: Any) -> str:
+    """``{% t "message.id" count=3 %}``; several parts are joined by dots: ``{% t "portal.state" crossing.state %}``."""
+    return i18n.t(".".join(map(str, key)), language(), **params)
+
+
+@register.simple_tag
+def tr(texts: Mapping[str, str] | str | None) -> str:
+    """Authored content in the page's language; in another one only if need be, marked up and said."""
+    if not texts:
+        return ""
+    if isinstance(texts, str):
+        return texts
+    picked = i18n.pick(texts, language())
+    if picked.lang == language():
+        return picked.text
+    return format_html(
+        '<span lang="{}">{}</span> <span class="wt-langmark" lang="{}">{}</span>',
+        i18n.LANG_ATTRIBUTE[picked.lang],
+        picked.text,
+        i18n.LANG_ATTRIBUTE[picked.lang],
+        i18n.ENDONYMS[picked.lang],
+    )
+
+
+@register.filter
+def localtime_bay(value: datetime | str | None, precision: str = "minutes") -> str:
+    """A moment in the bay's time, written as the language writes it, in a ``<time>``; ``:"seconds"`` adds them."""
+    if isinstance(value, str):
+        value = parse_datetime(value)
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    clock = local.strftime("%H:%M:%S" if precision == "seconds" else "%H:%M")
+    text = i18n.t("portal.moment", language(), date=_date(local.date()), clock=clock)
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), text)
+
+
+@register.filter
+def date_bay(value: date | str | None) -> str:
+    """A day, written as the language writes it, in a ``<time>``."""
+    if isinstance(value, str):
+        value = parse_date(value[:10])
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        value = timezone.localtime(value).date()
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), _date(value))
+
+
+def _date(day: date) -> str:
+    months = i18n.t("portal.months", language()).split()
+    return i18n.t("portal.date", language(), day=day.day, month=months[day.month - 1], year=day.year)
+
+
+@register.filter
+def number(value: int | None) -> str:
+    """An integer with the thousands set apart."""
+    if value is None:
+        return ""
+    return f"{value:,}".replace(",", "\u00a0") if language() == "pt" else f"{value:,}"
+
+
+@register.simple_tag
+def tag(family: str, value: str) -> SafeString:
+    """A coloured tag: ``{% tag "portal.state" crossing.state %}``. The words carry the meaning, the colour helps."""
+    return format_html(
+        '<strong class="govuk-tag wt-tag wt-tag--{}">{}</strong>',
+        tones.tone(value),
+        i18n.t(f"{family}.{value}", language()),
+    )
+
+
+@register.filter
+def digest(value: str | None, length: int = 12) -> str:
+    """A digest shortened for the eye; the whole stands in its ``title`` and may be copied from the JSON."""
+    if not value:
+        return ""
+    bare = value.removeprefix("sha256:")
+    if len(bare) <= length:
+        return format_html('<code class="wt-digest">{}</code>', bare)
+    return format_html('<code class="wt-digest" title="{}">{}…</code>', value, bare[:length])
+
+
+@register.simple_tag
+def here(name: str, *args: Any) -> str:
+    """The address ``name``, or nothing where this node does not have it."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_tag(takes_context=True)
+def shell(context: Context) -> dict[str, Any]:
+    """What the frame of every page needs: the node, the reader, the navigation, the languages."""
+    lang = language()
+    request = context.get("request")
+    node = config.current()
+    user = getattr(request, "user", None)
+    who = (
+        services.actor(request)
+        if request is not None and user is not None and user.is_authenticated
+        else None
+    )
+    path = request.path if request is not None else "/"
+    full = request.get_full_path() if request is not None and request.method == "GET" else path
+    return {
+        "lang": lang,
+        "lang_attribute": i18n.LANG_ATTRIBUTE[lang],
+        "node": node,
+        "node_name": i18n.pick(node.name, lang).text,
+        "who": who,
+        "navigation": _navigation(path, who is not None),
+        "languages": [
+            {
+                "code": code,
+                "attribute": i18n.LANG_ATTRIBUTE[code],
+                "name": i18n.ENDONYMS[code],
+                "short": SHORT[code],
+                "url": translate_url(full, code),
+                "current": code == lang,
+            }
+            for code in i18n.LANGUAGES
+        ],
+    }
+
+
+def _navigation(path: str, operator: bool) -> list[dict[str, Any]]:
+    entries = []
+    for name, key, audience in NAVIGATION:
+        if audience == "operators" and not operator:
+            continue
+        try:
+            url = reverse(name)
+        except NoReverseMatch:
+            continue
+        current = path == url if name == "portal:home" else path.startswith(url.rstrip("/"))
+        entries.append({"url": url, "text": i18n.t(key, language()), "current": current})
+    return entries
