@@ -51,7 +51,9 @@ def social_insurance(path: Path, count: int, seed: int = 1) -> list[Person]:
     dice = random.Random(seed + 1)  # noqa: S311
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(("公民身份号码", "姓名", "出生日期", "参保地", "险种", "缴费月数", "月缴费基数", "银行账号"))
+        rows.writerow(
+            ("公民身份号码", "姓名", "出生日期", "参保地", "险种", "缴费月数", "月缴费基数", "银行账号")
+        )
         for person in everyone:
             rows.writerow(
                 (
@@ -77,12 +79,22 @@ def medical_claims(path: Path, count: int, seed: int = 7) -> list[Person]:
         rows.writerow(("公民身份号码", "姓名", "诊断", "就诊日期", "金额"))
         for person in everyone:
             visit = date(2026, 1, 1) + timedelta(days=dice.randrange(300))
-            rows.writerow((person.number, person.name, dice.choice(DIAGNOSES), visit.isoformat(), dice.randrange(30, 9000)))
+            rows.writerow(
+                (
+                    person.number,
+                    person.name,
+                    dice.choice(DIAGNOSES),
+                    visit.isoformat(),
+                    dice.randrange(30, 9000),
+                )
+            )
     return everyone
 
 
 def _card(dice: random.Random) -> str:
     """A card number with a right Luhn digit under a prefix that no bank has."""
     first = "62999" + "".join(str(dice.randrange(10)) for _ in range(13))
-    total = sum(d if i % 2 else (d * 2 - 9 if d > 4 else d * 2) for i, d in enumerate(map(int, reversed(first))))
+    total = sum(
+        d if i % 2 else (d * 2 - 9 if d > 4 else d * 2) for i, d in enumerate(map(int, reversed(first)))
+    )
     return first + str(-total % 10)
