@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 import time
@@ -40,7 +39,7 @@ def main(place: str, bay: Path) -> None:
             operators[name] = {"password": password, "token": make_token(user, "demonstration")}
         draft = secrets_file.with_suffix(".tmp")
         setup.write_secret(draft, json.dumps(operators))
-        os.replace(draft, secrets_file)
+        draft.replace(secrets_file)
 
 
 def _wait_for(path: Path) -> bytes:
