@@ -1,0 +1,50 @@
+"""The two key pairs of a node: ``log.key`` signs its checkpoints, ``witness.key`` cosigns those of others."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from wantong.ground.log.note import COSIGNATURE, ED25519, SigningKey
+
+LOG_KEY = "log.key"
+WITNESS_KEY = "witness.key"
+
+
+class NodeKeys(NamedTuple):
+    """``log`` (name: the participant id, which is the log's origin) and ``witness`` (name: ``<id>/witness``)."""
+
+    log: SigningKey
+    witness: SigningKey
+
+
+def witness_name(participant_id: str) -> str:
+    """The name under which a node cosigns."""
+    return f"{participant_id}/witness"
+
+
+def generate_keys(directory: Path, participant_id: str) -> NodeKeys:
+    """Make the keys that are missing in ``directory`` (mode 0600, never overwritten) and return both.
+
+    Raises :class:`~wantong.ground.log.problems.Malformed` if the id cannot be a key name, or if a file there
+    holds no key.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _generate(directory / LOG_KEY, participant_id, ED25519)
+    _generate(directory / WITNESS_KEY, witness_name(participant_id), COSIGNATURE)
+    return load_keys(directory)
+
+
+def load_keys(directory: Path) -> NodeKeys:
+    """The keys in ``directory``. Raises FileNotFoundError or ``Malformed``."""
+    return NodeKeys(
+        SigningKey.loads((directory / LOG_KEY).read_text()), SigningKey.loads((directory / WITNESS_KEY).read_text())
+    )
+
+
+def _generate(path: Path, name: str, algorithm: int) -> None:
+    secret = SigningKey.generate(name, algorithm).dumps() + "\n"
+    with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+        file.write(secret)

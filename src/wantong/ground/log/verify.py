@@ -1,0 +1,229 @@
+"""Does this receipt prove what it claims? Offline, with nothing but the keys a verifier trusts.
+
+:func:`verify_receipt` makes the whole decision, step by step as https://c2sp.org/tlog-proof prescribes, and says
+in a :class:`Verdict` what is proven, by whom, and since when, or exactly why not. No Django, no network, no clock.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+
+from wantong.ground import i18n
+from wantong.ground.log.checkpoint import open_checkpoint
+from wantong.ground.log.merkle import leaf_hash, verify_inclusion
+from wantong.ground.log.problems import LogProblem, Malformed, Unproven
+from wantong.ground.log.proof import Proof
+from wantong.ground.log.trust import Party, Trust
+
+BAY = timezone(timedelta(hours=8))  # one clock for all three places
+MIN_SALT = 16
+
+_HEX_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A witness whose cosignature holds, and when it says it saw the checkpoint (to the second, UTC)."""
+
+    witness: Party
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence of a verdict: ``code`` is a message id under ``log.verdict.``."""
+
+    code: str
+    holds: bool
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, lang: str) -> str:
+        """The sentence in ``lang``; parties are named and problems explained in it too."""
+        named = {key: _word(value, lang) for key, value in self.params.items()}
+        return i18n.t(f"log.verdict.{self.code}", lang, **named)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a receipt proves.
+
+    ``proven`` is the answer; ``statements`` say why, in order. ``entry`` is the logged entry as JSON when it is
+    JSON, ``index`` its place, ``log`` who logged it, ``sightings`` which foreign witnesses saw it. ``file`` is
+    True or False when a file was compared, else None. All of it is meaningful only as far as ``statements`` hold.
+    """
+
+    proven: bool
+    statements: tuple[Statement, ...]
+    log: Party | None = None
+    index: int | None = None
+    size: int | None = None
+    entry: Mapping[str, Any] | None = None
+    sightings: tuple[Sighting, ...] = ()
+    file: bool | None = None
+
+    def explain(self, lang: str) -> list[str]:
+        """The statements as sentences."""
+        return [statement.text(lang) for statement in self.statements]
+
+    def to_dict(self, lang: str = "en") -> dict[str, Any]:
+        """For programs; ``code`` and the keys are stable, ``text`` is in ``lang``."""
+        return {
+            "proven": self.proven,
+            "statements": [{"code": s.code, "holds": s.holds, "text": s.text(lang)} for s in self.statements],
+            "log": self.log.id if self.log else None,
+            "index": self.index,
+            "size": self.size,
+            "entry": self.entry,
+            "witnesses": [{"id": s.witness.id, "time": _iso(s.at)} for s in self.sightings],
+            "file": self.file,
+        }
+
+
+def verify_receipt(receipt: bytes, trust: Trust, file: Path | None = None, *, salt: bytes | None = None) -> Verdict:
+    """Verify a receipt, and that it speaks of ``file`` if one is given.
+
+    ``salt`` is needed when the entry holds only a salted digest. A bad receipt is a verdict, not an error; raises
+    OSError only if ``file`` cannot be read.
+    """
+    said: list[Statement] = []
+    found: dict[str, Any] = {}
+    try:
+        # 1. The receipt is a proof, and carries the entry it is about.
+        proof = Proof.parse(receipt)
+        if proof.extra is None:
+            raise Unproven("no-entry")
+
+        # 2. A log we trust signed the checkpoint.
+        origin = proof.checkpoint.text.split(b"\n", 1)[0].decode()
+        log = trust.log(origin)
+        if log is None or log.log is None:
+            raise Unproven("unknown-log", origin=origin)
+        checkpoint = open_checkpoint(proof.checkpoint, (log.log,))
+
+        # 3. The entry stands in the tree of that checkpoint.
+        verify_inclusion(leaf_hash(proof.extra), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
+        entry = _entry(proof.extra)
+        found.update(log=log, index=proof.index, size=checkpoint.size, entry=entry)
+        said.append(_logged(log, proof.index, entry))
+
+        # 4. Enough witnesses that are not the log itself have seen that checkpoint, and no other of its size.
+        witnesses = trust.witnesses(origin)
+        seen = proof.checkpoint.verify(witnesses)
+        sightings = tuple(Sighting(witnesses[v.key], _time(v.time)) for v in seen if v.time is not None)
+        found["sightings"] = sightings
+        said += (Statement("witnessed", True, {"witness": s.witness, "time": s.at}) for s in sightings)
+        if not trust.enough(v.key for v in seen):
+            raise Unproven("quorum", seen=len(seen), needed=trust.quorum)
+
+        # 5. The file is the one the entry names.
+        if file is not None:
+            found["file"] = False
+            _check_file(file, entry, salt)
+            found["file"] = True
+            said.append(Statement("file", True, {"file": file.name}))
+        elif entry is not None and _named_digest(entry) is not None:
+            said.append(Statement("file-not-given", True))
+    except LogProblem as problem:
+        said.append(Statement("refused", False, {"problem": problem}))
+        return Verdict(False, tuple(said), **found)
+    return Verdict(True, tuple(said), **found)
+
+
+# --- files and their digests ------------------------------------------------------------------------------------
+
+
+def salted_digest(file: Path, salt: bytes) -> str:
+    """``sha256:<hex>`` of the salt followed by the file: says nothing about the file to who lacks the salt.
+
+    Raises :class:`Malformed` for a salt shorter than 16 bytes, OSError.
+    """
+    if len(salt) < MIN_SALT:
+        raise Malformed("salt", "salt-length")
+    return "sha256:" + _digest(file, salt)
+
+
+def parse_salt(text: str) -> bytes:
+    """A salt in hex. Raises :class:`Malformed`."""
+    try:
+        salt = bytes.fromhex(text.strip())
+    except ValueError:
+        raise Malformed("salt", "hex") from None
+    if not MIN_SALT <= len(salt) <= 1024:
+        raise Malformed("salt", "salt-length")
+    return salt
+
+
+def _check_file(file: Path, entry: Mapping[str, Any] | None, salt: bytes | None) -> None:
+    named = _named_digest(entry) if entry is not None else None
+    if named is None:
+        raise Unproven("file-not-named")
+    salted, digest = named
+    if salted and salt is None:
+        raise Unproven("salt-missing")
+    if not compare_digest(_digest(file, salt if salted and salt else b""), digest):
+        raise Unproven("file-differs", file=file.name)
+
+
+def _named_digest(entry: Mapping[str, Any]) -> tuple[bool, str] | None:
+    """(salted, hex digest) of the payload the entry names."""
+    payload = entry.get("payload")
+    if isinstance(payload, dict):
+        for name, salted in (("sha256", False), ("salted_sha256", True)):
+            value = payload.get(name)
+            if isinstance(value, str) and (match := _HEX_DIGEST.fullmatch(value)):
+                return salted, match[1]
+    return None
+
+
+def _digest(file: Path, salt: bytes) -> str:
+    digest = sha256(salt)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def _entry(data: bytes) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _logged(log: Party, index: int, entry: Mapping[str, Any] | None) -> Statement:
+    kind, time = (entry or {}).get("kind"), (entry or {}).get("time")
+    if isinstance(kind, str) and isinstance(time, str):
+        return Statement("logged", True, {"log": log, "index": index, "kind": kind, "time": time})
+    return Statement("logged-opaque", True, {"log": log, "index": index})
+
+
+def _time(posix: int | None) -> datetime:
+    # a witness may write any 63-bit second; the last one datetime knows stands for those beyond
+    return datetime.fromtimestamp(min(posix or 0, 253402300799), UTC)
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _word(value: Any, lang: str) -> Any:
+    if isinstance(value, Party):
+        return i18n.pick(value.names, lang).text or value.id
+    if isinstance(value, LogProblem):
+        explained = value.explain(lang)
+        return explained["detail"]
+    if isinstance(value, datetime):
+        return f"{value.astimezone(BAY):%Y-%m-%d %H:%M:%S} (UTC+8)" if value.year < 9999 else _iso(value)
+    return value
