@@ -10,6 +10,7 @@ import click
 # verb → (module, one line for `wantong --help`); each module defines a click command called `command`
 VERBS: dict[str, tuple[str, str]] = {
     "node": ("wantong.cli.node", "make and run a node"),
+    "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
 }
 
 

@@ -101,6 +101,9 @@ def prepare(directory: Path) -> None:
 
 def generate_keys(node: NodeConfig) -> None:
     """Make every key of the node that is not there yet."""
+    from wantong.ground.log import keys
+
+    keys.generate_keys(node.keys, node.participant_id)
 
 
 def enter(directory: Path) -> None:

@@ -33,7 +33,9 @@ class Checkpoint:
         if len(lines) < 4 or lines.pop() or not all(lines):
             raise Malformed("checkpoint", "lines")
         origin, size, root, *extensions = lines
-        return cls(origin, decode_size(size, "checkpoint"), decode_hash(root, "checkpoint"), tuple(extensions))
+        return cls(
+            origin, decode_size(size, "checkpoint"), decode_hash(root, "checkpoint"), tuple(extensions)
+        )
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: SigningKey) -> Note:

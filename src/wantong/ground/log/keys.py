@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,11 +39,16 @@ def generate_keys(directory: Path, participant_id: str) -> NodeKeys:
 def load_keys(directory: Path) -> NodeKeys:
     """The keys in ``directory``. Raises FileNotFoundError or ``Malformed``."""
     return NodeKeys(
-        SigningKey.loads((directory / LOG_KEY).read_text()), SigningKey.loads((directory / WITNESS_KEY).read_text())
+        SigningKey.loads((directory / LOG_KEY).read_text()),
+        SigningKey.loads((directory / WITNESS_KEY).read_text()),
     )
 
 
 def _generate(path: Path, name: str, algorithm: int) -> None:
     secret = SigningKey.generate(name, algorithm).dumps() + "\n"
-    with suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as file:
         file.write(secret)

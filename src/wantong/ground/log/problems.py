@@ -107,8 +107,12 @@ class Unproven(LogProblem):
         super().__init__(reason=reason, **params)
 
     def explain(self, lang: str) -> dict[str, str]:
-        reason = i18n.t(f"log.unproven.{self.reason}", lang, **{k: v for k, v in self.params.items() if k != "reason"})
-        return {p: i18n.t(f"problem.{self.slug}.{p}", lang, reason=reason) for p in ("title", "detail", "next")}
+        reason = i18n.t(
+            f"log.unproven.{self.reason}", lang, **{k: v for k, v in self.params.items() if k != "reason"}
+        )
+        return {
+            p: i18n.t(f"problem.{self.slug}.{p}", lang, reason=reason) for p in ("title", "detail", "next")
+        }
 
 
 class WitnessFailed(LogProblem):

@@ -13,7 +13,9 @@ from wantong.ground.log.problems import Malformed
 
 HEADER = "c2sp.org/tlog-proof@v1"
 MAX_PROOF_LINES = 63
-MAX_PROOF_BYTES = MAX_NOTE_BYTES + 128 * 1024  # a checkpoint, 63 hashes, and an entry of 65,535 bytes in base64
+MAX_PROOF_BYTES = (
+    MAX_NOTE_BYTES + 128 * 1024
+)  # a checkpoint, 63 hashes, and an entry of 65,535 bytes in base64
 SUFFIX = ".tlog-proof"
 
 

@@ -22,12 +22,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from wantong.ground.log import merkle, tiles
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from wantong.ground.log.merkle import HASH_SIZE
 from wantong.ground.log.note import Note, Signature, SigningKey, VerifierKey
 from wantong.ground.log.problems import (
     EntryTooLarge,
@@ -42,7 +44,7 @@ from wantong.ground.log.problems import (
     Unproven,
 )
 from wantong.ground.log.proof import Proof
-from wantong.ground.log.tiles import ENTRIES, HASH_SIZE, MAX_ENTRY, TILE_WIDTH, TilePath, TileReader, TreeBuilder
+from wantong.ground.log.tiles import ENTRIES, MAX_ENTRY, TILE_WIDTH, TilePath, TileReader, TreeBuilder
 from wantong.ground.log.trust import Trust
 
 BATCH = 1024  # entries a transaction takes at most, unless one caller brings more at once
@@ -81,12 +83,18 @@ CREATE TABLE IF NOT EXISTS witness (      -- the size each witness last cosigned
 
 # A batch of leaf hashes goes in and comes out in one statement: stepping row by row from Python would give up and
 # fight for the interpreter lock once a row, against every thread that waits to append.
-_EACH = "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count) "
-_FIND = _EACH + "SELECT n.i, leaf.position FROM n JOIN leaf ON leaf.hash = substr(:hashes, 1 + 32 * n.i, 32)"
-_INDEX = _EACH + "INSERT INTO leaf SELECT substr(:hashes, 1 + 32 * i, 32), :start + i FROM n"
+_FIND = """
+WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)
+SELECT n.i, leaf.position FROM n JOIN leaf ON leaf.hash = substr(:hashes, 1 + 32 * n.i, 32)
+"""
+_INDEX = """
+WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count)
+INSERT INTO leaf SELECT substr(:hashes, 1 + 32 * i, 32), :start + i FROM n
+"""
 
 
-class Appended(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Appended:
     """Where an entry stands. It is on disk and under a signed checkpoint."""
 
     index: int
@@ -289,7 +297,8 @@ class Log:
     def witnessed_checkpoint(self) -> bytes | None:
         """The largest checkpoint that any witness has cosigned."""
         row = self._maybe("SELECT note FROM witnessed ORDER BY size DESC LIMIT 1")
-        return row[0] if row else None
+        note: bytes | None = row[0] if row else None
+        return note
 
     def root(self, size: int) -> bytes:
         """The root of the first ``size`` leaves. Raises :class:`NotServed` beyond the newest checkpoint."""
@@ -309,14 +318,12 @@ class Log:
 
     def entry(self, index: int) -> bytes:
         """The entry at ``index``. Raises :class:`EntryUnknown`."""
-        row = (
-            self._maybe("SELECT start, count, packed FROM segment WHERE start <= ? ORDER BY start DESC LIMIT 1", index)
-            if 0 <= index < tiles.MAX_SIZE
-            else None
-        )
-        if row is None or index >= row[0] + row[1]:
+        if not 0 <= index < self.size:
             raise EntryUnknown(index=index)
-        return tiles.unpack_entries(row[2])[index - row[0]]
+        start, packed = self._one(
+            "SELECT start, packed FROM segment WHERE start <= ? ORDER BY start DESC LIMIT 1", index
+        )
+        return tiles.unpack_entries(packed)[index - start]
 
     def find(self, entry: bytes) -> Appended | None:
         """Where these bytes stand, if they are in the log."""
@@ -329,7 +336,9 @@ class Log:
         if path.level == ENTRIES:
             first = path.number * TILE_WIDTH
             rows = self._all(
-                "SELECT packed FROM segment WHERE start >= ? AND start < ? ORDER BY start", first, first + TILE_WIDTH
+                "SELECT packed FROM segment WHERE start >= ? AND start < ? ORDER BY start",
+                first,
+                first + TILE_WIDTH,
             )
             bundle = b"".join(row[0] for row in rows)
             end = 0
@@ -374,20 +383,34 @@ class Log:
                 (str(witness), size),
             )
 
+    def is_witnessed(self, index: int, trust: Trust) -> bool:
+        """Whether a checkpoint that covers entry ``index`` has enough witnesses."""
+        return self._covering(index, trust) is not None
+
     def receipt(self, index: int, trust: Trust) -> bytes:
         """A self-contained proof of the entry at ``index``, under the earliest checkpoint with enough witnesses.
 
         Raises :class:`EntryUnknown`, or :class:`ReceiptPending` while too few witnesses have seen the entry.
         """
         entry = self.entry(index)
+        covering = self._covering(index, trust)
+        if covering is None:
+            raise ReceiptPending(index=index)
+        size, note = covering
+        return bytes(Proof(index, tuple(self.inclusion_proof(index, size)), note, entry))
+
+    def _covering(self, index: int, trust: Trust) -> tuple[int, Note] | None:
         witnesses = trust.witnesses(self.origin)
         after = index
-        while row := self._maybe("SELECT size, note FROM witnessed WHERE size > ? ORDER BY size LIMIT 1", after):
+        while row := self._maybe(
+            "SELECT size, note FROM witnessed WHERE size > ? ORDER BY size LIMIT 1", after
+        ):
             after, note = row[0], Note.parse(row[1])
             # cosignatures were verified when they were added
             if trust.enough(key for key in witnesses if any(map(key.made, note.signatures))):
-                return bytes(Proof(index, tuple(self.inclusion_proof(index, after)), note, entry))
-        raise ReceiptPending(index=index)
+                return after, note
+        size, data = self._one("SELECT size, note FROM head")
+        return (size, Note.parse(data)) if size > index and trust.enough(()) else None
 
     # --- static files -------------------------------------------------------------------------------------------
 
@@ -440,7 +463,9 @@ class Log:
 
     def _read_tile(self, db: sqlite3.Connection) -> tiles.ReadTile:
         def read(level: int, number: int, width: int) -> bytes:
-            row = db.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)).fetchone()
+            row = db.execute(
+                "SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)
+            ).fetchone()
             hashes: bytes = row[0][: width * HASH_SIZE] if row else b""
             return hashes
 
@@ -453,7 +478,7 @@ class Log:
         except sqlite3.Error as error:
             raise _typed(error) from error
 
-    def _maybe(self, sql: str, *params: Any) -> Any | None:
+    def _maybe(self, sql: str, *params: Any) -> Any:
         rows = self._all(sql, *params)
         return rows[0] if rows else None
 

@@ -26,7 +26,9 @@ ReadTile = Callable[[int, int, int], bytes]  # (level, number, width) → width 
 
 # --- paths ------------------------------------------------------------------------------------------------------
 
-_PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
+_PATH = re.compile(
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ def _subtree(hashes: bytes) -> bytes:
     """The root over a power of two of concatenated hashes."""
     while len(hashes) > HASH_SIZE:
         hashes = b"".join(
-            sha256(b"\x01" + hashes[i : i + 2 * HASH_SIZE]).digest() for i in range(0, len(hashes), 2 * HASH_SIZE)
+            sha256(b"\x01" + hashes[i : i + 2 * HASH_SIZE]).digest()
+            for i in range(0, len(hashes), 2 * HASH_SIZE)
         )
     return hashes
 
@@ -160,7 +163,9 @@ class TreeBuilder:
 
     def __init__(self) -> None:
         self.size = 0
-        self._peaks: list[bytes] = []  # roots of the complete subtrees, one for each set bit of size, tallest first
+        self._peaks: list[
+            bytes
+        ] = []  # roots of the complete subtrees, one for each set bit of size, tallest first
         self._edge: list[bytearray] = [bytearray()]
 
     @classmethod
@@ -174,11 +179,17 @@ class TreeBuilder:
         reader = TileReader(read, size)
         levels = max(1, -(-size.bit_length() // 8))
         tree._edge = [
-            bytearray(reader.tile(level, (size >> 8 * level) // TILE_WIDTH) if (size >> 8 * level) % TILE_WIDTH else b"")
+            bytearray(
+                reader.tile(level, (size >> 8 * level) // TILE_WIDTH)
+                if (size >> 8 * level) % TILE_WIDTH
+                else b""
+            )
             for level in range(levels)
         ]
         tree._peaks = [
-            reader(height, (size >> height) - 1) for height in reversed(range(size.bit_length())) if size >> height & 1
+            reader(height, (size >> height) - 1)
+            for height in reversed(range(size.bit_length()))
+            if size >> height & 1
         ]
         return tree
 

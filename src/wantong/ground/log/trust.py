@@ -83,7 +83,9 @@ class Trust:
 
     def witnesses(self, origin: str) -> dict[VerifierKey, Party]:
         """The witnesses whose word counts for this log: all but the log's own."""
-        return {p.witness: p for p in self.parties if p.witness is not None and (self.group or p.id != origin)}
+        return {
+            p.witness: p for p in self.parties if p.witness is not None and (self.group or p.id != origin)
+        }
 
     def enough(self, seen: Iterable[VerifierKey]) -> bool:
         """Whether these witnesses (of :meth:`witnesses`) make the quorum."""
@@ -105,7 +107,9 @@ class Trust:
                 lines.append(f"jurisdiction = {_toml(p.jurisdiction)}")
             if p.url:
                 lines.append(f"url = {_toml(p.url)}")
-            lines += (f"{use} = {_toml(str(key))}" for use, key in (("log", p.log), ("witness", p.witness)) if key)
+            lines += (
+                f"{use} = {_toml(str(key))}" for use, key in (("log", p.log), ("witness", p.witness)) if key
+            )
             if p.names:
                 names = ", ".join(f"{lang} = {_toml(text)}" for lang, text in p.names.items())
                 lines.append(f"name = {{ {names} }}")
@@ -150,7 +154,14 @@ def _parse_toml(text: str) -> Trust:
 
 
 def _party(table: Any) -> Party:
-    if not isinstance(table, dict) or not table.keys() <= {"id", "jurisdiction", "url", "log", "witness", "name"}:
+    if not isinstance(table, dict) or not table.keys() <= {
+        "id",
+        "jurisdiction",
+        "url",
+        "log",
+        "witness",
+        "name",
+    }:
         raise Malformed("trust", "shape")
     names = table.pop("name", {})
     if not isinstance(names, dict) or not all(isinstance(v, str) for v in (*table.values(), *names.values())):
@@ -184,7 +195,9 @@ _MAX_NAMES = 256  # witnesses and groups; bounds how deep groups can nest
 
 
 def _is_policy(text: str) -> bool:
-    lines = (line for line in text.split("\n") if line.strip(" \t") and not line.lstrip(" \t").startswith("#"))
+    lines = (
+        line for line in text.split("\n") if line.strip(" \t") and not line.lstrip(" \t").startswith("#")
+    )
     first = next(lines, "")
     return _POLICY_WORD.match(first) is not None
 
@@ -233,7 +246,9 @@ def _define(named: dict[str, VerifierKey | Group], name: str, what: VerifierKey 
     named[name] = what
 
 
-def _group(threshold: str, members: list[str], named: Mapping[str, VerifierKey | Group], used: set[str]) -> Group:
+def _group(
+    threshold: str, members: list[str], named: Mapping[str, VerifierKey | Group], used: set[str]
+) -> Group:
     if any(m not in named or m in used for m in members) or len(set(members)) != len(members):
         raise Malformed("trust", "group")
     used.update(members)

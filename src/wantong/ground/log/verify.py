@@ -87,7 +87,9 @@ class Verdict:
         }
 
 
-def verify_receipt(receipt: bytes, trust: Trust, file: Path | None = None, *, salt: bytes | None = None) -> Verdict:
+def verify_receipt(
+    receipt: bytes, trust: Trust, file: Path | None = None, *, salt: bytes | None = None
+) -> Verdict:
     """Verify a receipt, and that it speaks of ``file`` if one is given.
 
     ``salt`` is needed when the entry holds only a salted digest. A bad receipt is a verdict, not an error; raises
@@ -121,7 +123,7 @@ def verify_receipt(receipt: bytes, trust: Trust, file: Path | None = None, *, sa
         found["sightings"] = sightings
         said += (Statement("witnessed", True, {"witness": s.witness, "time": s.at}) for s in sightings)
         if not trust.enough(v.key for v in seen):
-            raise Unproven("quorum", seen=len(seen), needed=trust.quorum)
+            raise Unproven("quorum-group" if trust.group else "quorum", seen=len(seen), needed=trust.quorum)
 
         # 5. The file is the one the entry names.
         if file is not None:

@@ -94,7 +94,9 @@ LogKeys = Mapping[str, tuple[VerifierKey, ...]]
 """The logs a witness knows: origin → the keys it trusts for that origin."""
 
 
-def judge(request: AddCheckpoint, logs: LogKeys, latest: Callable[[str], Checkpoint | None]) -> Accepted | Answer:
+def judge(
+    request: AddCheckpoint, logs: LogKeys, latest: Callable[[str], Checkpoint | None]
+) -> Accepted | Answer:
     """Decide on one request, in the order and with the status codes of the specification.
 
     ``latest`` tells the checkpoint last cosigned for an origin; it must be asked and the result stored in one
@@ -190,7 +192,9 @@ class Witness:
     def checkpoint(self, origin_hash: str) -> bytes | None:
         """The newest checkpoint cosigned for a log, with both signatures, by the hex SHA-256 of its origin."""
         with self._lock:
-            row = self._db.execute("SELECT note FROM cosigned WHERE origin_hash = ?", (origin_hash,)).fetchone()
+            row = self._db.execute(
+                "SELECT note FROM cosigned WHERE origin_hash = ?", (origin_hash,)
+            ).fetchone()
         return row[0] if row else None
 
     def _latest(self, origin: str) -> Checkpoint | None:

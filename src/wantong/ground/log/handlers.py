@@ -1,0 +1,41 @@
+"""The log's part in the outbox: ``log.append`` (recorded, now log it), ``log.witness`` (logged, now have it seen)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from wantong.ground.log import services
+from wantong.ground.outbox.models import Event
+from wantong.ground.outbox.services import Retry, backoff, handler, publish
+
+logger = structlog.get_logger(__name__)
+
+# other nodes come back; a checkpoint without witnesses is asked about for ever, but not often
+SLOWEST = timedelta(seconds=30)
+ROUNDS = 100
+
+
+@handler("log.append")
+def append(event: Event) -> None:
+    """Append all that is recorded and not yet logged; the first event of a burst does the work of all."""
+    services.flush()
+
+
+@handler("log.witness")
+def witness(event: Event) -> None:
+    """Have the first ``size`` entries witnessed by enough other nodes."""
+    if services.witnessed(event.payload["size"]):
+        return
+    outcome = services.collect_cosignatures()
+    for problem in outcome.failed:
+        logger.warning("log.witness_failed", problem=problem.slug, reason=str(problem))
+    if services.witnessed(event.payload["size"]):
+        return
+    after = min(backoff(event.attempts), SLOWEST)
+    if event.attempts >= ROUNDS:
+        # an event is given up after many attempts; this must not be
+        publish(event.topic, event.key, event.payload, delay=after)
+        return
+    raise Retry("too few witnesses", after=after)

@@ -1,0 +1,181 @@
+"""The verbs of the node's log.
+
+Everything that must be provable later is :func:`record`-ed in the transaction in which it happens; the worker
+appends it to the log and asks the other nodes to witness it; :func:`receipt` then proves it to anyone.
+
+Whom the node asks and trusts stands in ``trust.toml`` in the node's folder (see :mod:`wantong.ground.log.trust`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from wantong.ground import canonical, config
+from wantong.ground.log import client, keys, merkle
+from wantong.ground.log.models import LogEntry
+from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, ReceiptPending
+from wantong.ground.log.store import Log
+from wantong.ground.log.tiles import MAX_ENTRY
+from wantong.ground.log.trust import Party, Trust
+from wantong.ground.log.witness import Answer, Witness
+from wantong.ground.outbox.services import publish
+
+TRUST_FILE = "trust.toml"
+FLUSH = 1000  # rows a flush takes at once
+
+
+# --- recording --------------------------------------------------------------------------------------------------
+
+
+def record(kind: str, body: Mapping[str, Any], at: datetime) -> LogEntry:
+    """Record that something of ``kind`` happened ``at`` (aware); part of the caller's transaction.
+
+    The entry is ``body`` with ``id``, ``kind`` and ``time`` added, as canonical JSON. It is public and for ever:
+    ``body`` holds digests, decisions and identifiers of agreements, never personal data. A digest of a payload goes
+    to ``payload.sha256`` (or ``payload.salted_sha256``), where :func:`~wantong.ground.log.verify_receipt` finds it.
+
+    Raises :class:`EntryTooLarge`; TypeError for what canonical JSON cannot hold; ValueError if ``body`` has one of
+    the three keys or ``at`` is naive.
+    """
+    if taken := {"id", "kind", "time"} & body.keys():
+        raise ValueError(f"the log itself writes {', '.join(sorted(taken))}")
+    if at.tzinfo is None:
+        raise ValueError("the time of an entry needs a time zone")
+    identifier = uuid.uuid4()
+    time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    entry = canonical.dumps({**body, "id": str(identifier), "kind": kind, "time": time})
+    if len(entry) > MAX_ENTRY:
+        raise EntryTooLarge(size=len(entry), limit=MAX_ENTRY)
+    row = LogEntry.objects.create(
+        id=identifier, kind=kind, body=entry.decode(), leaf_hash=merkle.leaf_hash(entry).hex(), recorded_at=at
+    )
+    publish("log.append", "log.append", {"entry": str(identifier)})
+    return row
+
+
+def flush() -> int:
+    """Append everything recorded but not yet logged; returns how many entries that were.
+
+    Raises :class:`~wantong.ground.log.problems.StorageFull` or ``StorageFailed``; what was recorded stays recorded.
+    """
+    total = 0
+    while rows := list(LogEntry.objects.filter(index=None)[:FLUSH]):
+        log = node_log()
+        # a crash between these two leaves rows that are appended again, to the same places
+        appended = log.append_many([row.body.encode() for row in rows])
+        with transaction.atomic():
+            for row, at in zip(rows, appended, strict=True):
+                row.index = at.index
+            LogEntry.objects.bulk_update(rows, ["index"])
+            publish("log.witness", "log.witness", {"size": max(at.index for at in appended) + 1})
+        total += len(rows)
+    return total
+
+
+def receipt(entry_id: uuid.UUID | str) -> bytes | None:
+    """The receipt of an entry, or None while it is not logged or not witnessed by enough other nodes.
+
+    Raises :class:`EntryUnknown` if nothing with that id was recorded here.
+    """
+    row = LogEntry.objects.filter(id=entry_id).first()
+    if row is None:
+        raise EntryUnknown(index=str(entry_id))
+    if row.index is None:
+        return None
+    try:
+        return node_log().receipt(row.index, node_trust())
+    except ReceiptPending:
+        return None
+
+
+# --- witnessing -------------------------------------------------------------------------------------------------
+
+
+def collect_cosignatures() -> client.Round:
+    """Ask the other nodes to cosign our newest checkpoint, and publish it with what they signed."""
+    log = node_log()
+    outcome = client.collect(log, node_trust().peers(config.current().participant_id))
+    log.publish()
+    return outcome
+
+
+def witnessed(size: int) -> bool:
+    """Whether enough other nodes have seen a checkpoint that covers the first ``size`` entries."""
+    return size == 0 or node_log().is_witnessed(size - 1, node_trust())
+
+
+def add_checkpoint(body: bytes, at: datetime) -> Answer:
+    """Answer another log's request to witness its checkpoint; see :class:`~wantong.ground.log.Witness`."""
+    own = config.current().participant_id
+    logs = {origin: keys for origin, keys in node_trust().log_keys().items() if origin != own}
+    return node_witness().add_checkpoint(body, logs, int(at.timestamp()))
+
+
+# --- the node's own log, witness and trust ----------------------------------------------------------------------
+
+_lock = threading.Lock()
+_open: dict[tuple[int, type, Path], Any] = {}
+_trust: dict[Path, tuple[tuple[int, int], Trust]] = {}
+
+
+def node_log() -> Log:
+    """The log of this node, opened once a process. Raises as :meth:`Log.open`."""
+    node = config.current()
+    with _lock:
+        key = (os.getpid(), Log, node.log)  # a forked child must not touch its parent's connection
+        if key not in _open:
+            signer = keys.generate_keys(node.keys, node.participant_id).log
+            _open[key] = Log.open(node.log, origin=node.participant_id, signer=signer)
+        log: Log = _open[key]
+        return log
+
+
+def node_witness() -> Witness:
+    """The witness of this node, opened once a process."""
+    node = config.current()
+    with _lock:
+        key = (os.getpid(), Witness, node.log)
+        if key not in _open:
+            _open[key] = Witness(node.log, keys.generate_keys(node.keys, node.participant_id).witness)
+        witness: Witness = _open[key]
+        return witness
+
+
+def node_trust() -> Trust:
+    """Whom this node trusts, from ``trust.toml``; without that file, nobody but itself (and receipts need no witness).
+
+    Read again when the file changes. Raises :class:`~wantong.ground.log.problems.Malformed`.
+    """
+    path = config.current().directory / TRUST_FILE
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return Trust((identity(),), quorum=0)
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    with _lock:
+        known = _trust.get(path)
+        if known is None or known[0] != stamp:
+            known = _trust[path] = (stamp, Trust.parse(path.read_bytes()))
+        return known[1]
+
+
+def identity() -> Party:
+    """This node as others should have it in their trust files: its names, address and public keys."""
+    node = config.current()
+    pair = keys.generate_keys(node.keys, node.participant_id)
+    return Party(
+        node.participant_id,
+        dict(node.name),
+        node.jurisdiction,
+        node.url,
+        pair.log.verifier,
+        pair.witness.verifier,
+    )

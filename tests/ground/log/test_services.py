@@ -1,0 +1,225 @@
+"""The node's log through Django: record, flush, witness, receipt, and its addresses."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import uuid
+from datetime import UTC, datetime
+from hashlib import sha256
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+from django.db import transaction
+
+from wantong.ground import canonical
+from wantong.ground.log import Log, Party, Trust, Witness, generate_keys, services, verify_receipt
+from wantong.ground.log.models import LogEntry
+from wantong.ground.log.note import Note
+from wantong.ground.log.problems import EntryTooLarge, EntryUnknown
+from wantong.ground.log.tiles import unpack_entries
+from wantong.ground.outbox.models import Event, State
+from wantong.ground.outbox.services import drain
+
+AT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+
+class Peer:
+    """Another node's witness, really listening on a socket."""
+
+    def __init__(self, folder, origin: str, knows) -> None:
+        self.keys = generate_keys(folder / "keys", origin)
+        self.witness = Witness(folder / "log", self.keys.witness)
+        self.origin = origin
+        self.asked = 0
+
+        def application(environ, start_response):
+            self.asked += 1
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            answer = self.witness.add_checkpoint(body, knows().log_keys(), int(AT.timestamp()))
+            start_response(f"{answer.status} Said", [("Content-Type", answer.content_type)])
+            return [answer.body]
+
+        class Quiet(WSGIRequestHandler):
+            def log_message(self, *args) -> None: ...
+
+        self.server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def party(self) -> Party:
+        url = f"http://127.0.0.1:{self.server.server_port}"
+        return Party(
+            self.origin, {"en": "Hong Kong"}, "hk", url, self.keys.log.verifier, self.keys.witness.verifier
+        )
+
+
+@pytest.fixture
+def peer(tmp_path, node):
+    peer = Peer(tmp_path / "hk", "hk.test.example", lambda: Trust((services.identity(),)))
+    yield peer
+    peer.server.shutdown()
+
+
+@pytest.fixture
+def bay(node, peer) -> Trust:
+    trust = Trust((services.identity(), peer.party))
+    (node.directory / services.TRUST_FILE).write_text(trust.dumps())
+    return trust
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_recorded_gets_a_receipt_that_a_stranger_can_check(bay, peer, tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_bytes(b"a,b\n1,2\n")
+    digest = "sha256:" + sha256(file.read_bytes()).hexdigest()
+    with transaction.atomic():
+        entry = services.record("crossing.released", {"payload": {"sha256": digest}}, AT)
+    assert services.receipt(entry.id) is None
+    drain()
+    entry.refresh_from_db()
+    assert entry.index == 0
+    receipt = services.receipt(entry.id)
+    verdict = verify_receipt(receipt, bay, file)
+    assert verdict.proven and verdict.file and verdict.index == 0
+    assert verdict.entry == canonical_entry(entry)
+    assert [s.witness.id for s in verdict.sightings] == ["hk.test.example"]
+    assert verdict.sightings[0].at == AT
+    file.write_bytes(b"a,b\n1,3\n")
+    assert not verify_receipt(receipt, bay, file).proven
+
+
+def canonical_entry(row: LogEntry) -> dict:
+    import json
+
+    value = json.loads(row.body)
+    assert canonical.dumps(value).decode() == row.body
+    return value
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rolled_back_transaction_leaves_nothing_to_log(bay):
+    with pytest.raises(RuntimeError), transaction.atomic():
+        services.record("never", {}, AT)
+        raise RuntimeError
+    drain()
+    assert services.node_log().size == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flushing_again_after_a_crash_between_log_and_database_doubles_nothing(node):
+    rows = [services.record("thing", {"n": n}, AT) for n in range(5)]
+    assert services.flush() == 5
+    LogEntry.objects.update(index=None)
+    assert services.flush() == 5
+    assert services.node_log().size == 5
+    assert sorted(LogEntry.objects.values_list("index", flat=True)) == list(range(5))
+    assert services.flush() == 0
+    assert {services.node_log().entry(i) for i in range(5)} == {row.body.encode() for row in rows}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_without_peers_gives_receipts_without_witnesses(node):
+    entry = services.record("thing", {}, AT)
+    drain()
+    verdict = verify_receipt(services.receipt(entry.id), services.node_trust())
+    assert verdict.proven and not verdict.sightings
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_witness_delays_the_receipt_and_loses_nothing(bay, peer):
+    peer.server.shutdown()
+    peer.server.server_close()
+    entry = services.record("thing", {}, AT)
+    for _ in range(3):
+        from wantong.ground.outbox.services import run_due
+
+        run_due()
+    entry.refresh_from_db()
+    assert entry.index == 0
+    assert services.receipt(entry.id) is None
+    assert Event.objects.filter(topic="log.witness", state=State.DUE).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_recording_refuses_what_cannot_be_logged(node):
+    with pytest.raises(EntryTooLarge):
+        services.record("thing", {"text": "x" * 66_000}, AT)
+    with pytest.raises(ValueError, match="id"):
+        services.record("thing", {"id": "mine"}, AT)
+    with pytest.raises(ValueError, match="zone"):
+        services.record("thing", {}, AT.replace(tzinfo=None))
+    with pytest.raises(TypeError):
+        services.record("thing", {"amount": 1.5}, AT)
+    with pytest.raises(EntryUnknown):
+        services.receipt(uuid.uuid4())
+    assert not LogEntry.objects.exists()
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_addresses_of_the_log(bay, client):
+    rows = [services.record("thing", {"n": n}, AT) for n in range(300)]
+    drain()
+    checkpoint = client.get("/log/checkpoint")
+    assert checkpoint["Content-Type"] == "text/plain; charset=utf-8"
+    assert "immutable" not in checkpoint["Cache-Control"]
+    note = Note.parse(checkpoint.content)
+    assert note.text.startswith(b"gd.test.example\n300\n")
+    assert len(note.signatures) == 2
+    tile = client.get("/log/tile/0/001.p/44")
+    assert tile["Content-Type"] == "application/octet-stream"
+    assert "immutable" in tile["Cache-Control"]
+    assert len(tile.content) == 44 * 32
+    assert len(client.get("/log/tile/0/000").content) == 8192
+    assert len(client.get("/log/tile/1/000.p/1").content) == 32
+    bundle = client.get("/log/tile/entries/001.p/44")
+    assert len(unpack_entries(bundle.content, 44)) == 44
+    packed = client.get("/log/tile/entries/001.p/44", headers={"Accept-Encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == bundle.content
+    receipt = client.get(f"/log/receipts/{rows[7].id}")
+    assert verify_receipt(receipt.content, bay).proven
+    for path, status in [
+        ("/log/tile/0/002", 404),
+        ("/log/tile/0/001.p/45", 404),
+        ("/log/tile/0/1", 400),
+        ("/log/tile/0/001.p/256", 400),
+        ("/log/tile/../checkpoint", 400),
+        (f"/log/receipts/{uuid.uuid4()}", 404),
+        ("/log/witness/00/checkpoint", 404),
+    ]:
+        answer = client.get(path)
+        assert answer.status_code == status, path
+        assert answer["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_this_node_witnesses_its_peers(bay, peer, client, tmp_path):
+    other = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
+    other.append(b"one")
+
+    def ask(old: int) -> object:
+        from wantong.ground.log.witness import AddCheckpoint
+
+        note = Note.parse(other.checkpoint())
+        proof = tuple(other.consistency_proof(old, other.size))
+        body = bytes(AddCheckpoint(old, proof, note))
+        return client.post("/log/witness/add-checkpoint", body, content_type="text/plain"), note
+
+    answer, note = ask(0)
+    assert answer.status_code == 200
+    cosigned = Note.parse(note.text + b"\n" + answer.content)
+    assert cosigned.verify((services.identity().witness,))
+    other.append(b"two")
+    answer, _ = ask(0)
+    assert (answer.status_code, answer.content, answer["Content-Type"]) == (409, b"1\n", "text/x.tlog.size")
+    assert ask(1)[0].status_code == 200
+    known = client.get(f"/log/witness/{sha256(peer.origin.encode()).hexdigest()}/checkpoint")
+    assert Note.parse(known.content).text == Note.parse(other.checkpoint()).text
+    assert client.post("/log/witness/add-checkpoint", b"x" * 600_000, content_type="a/b").status_code == 400
+    assert client.get("/log/witness/add-checkpoint").status_code == 405
+    # its own log it does not witness
+    own = Note.parse(services.node_log().checkpoint())
+    body = b"old 0\n\n" + bytes(own)
+    assert client.post("/log/witness/add-checkpoint", body, content_type="text/plain").status_code == 404
