@@ -9,6 +9,7 @@ import click
 
 # verb → (module, one line for `wantong --help`); each module defines a click command called `command`
 VERBS: dict[str, tuple[str, str]] = {
+    "up": ("wantong.cli.up", "start a small bay of three nodes and carry data across"),
     "node": ("wantong.cli.node", "make and run a node"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
 }

@@ -93,10 +93,8 @@ def trust(directory: Path, card: Path) -> None:
     from wantong.node import setup
 
     setup.enter(directory)
-    from wantong.border.trust import services
-
-    peer = services.pin(card.read_bytes())
-    click.echo(f"{peer.participant_id} is recognised; its log and its signature can be checked from now on.")
+    participant = setup.recognise(card.read_bytes())
+    click.echo(f"{participant} is recognised; its log and its signature can be checked from now on.")
 
 
 @command.command()

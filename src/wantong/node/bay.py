@@ -67,6 +67,14 @@ class BayNode:
         )
         return found
 
+    def head(self) -> int | str:
+        """How many entries the node's log has; a dash while it does not answer."""
+        with contextlib.suppress(httpx.HTTPError, IndexError, ValueError):
+            return int(
+                httpx.get(f"{self.url}/log/checkpoint", timeout=2, trust_env=False).text.splitlines()[1]
+            )
+        return "–"
+
     def start(self) -> None:
         """Run ``wantong node run``; it ends with this process, whatever happens."""
         with self.log.open("ab") as log:
@@ -108,6 +116,16 @@ class Bay:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.nodes = {place: BayNode(place, directory / place) for place in FIRST_PORT}
+
+    @property
+    def receipts(self) -> Path:
+        """Where the demonstration puts the receipts of its crossings."""
+        return self.directory / "receipts"
+
+    @property
+    def trust_file(self) -> Path:
+        """Keys of the three logs and witnesses: all that is needed to check a receipt offline."""
+        return self.directory / "gd" / "trust.toml"
 
     def make(self, *, fresh: bool = False, database: Mapping[str, str] | None = None) -> None:
         """Create what is not there yet: nodes, keys, databases, mutual trust, operators, in parallel."""

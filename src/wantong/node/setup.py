@@ -100,7 +100,56 @@ def prepare(directory: Path) -> None:
 
 
 def generate_keys(node: NodeConfig) -> None:
-    """Make every key of the node that is not there yet."""
+    """Make every key of the node that is not there yet, and the card that shows the public ones to others."""
+    from wantong.border.trust import keys, services
+    from wantong.ground import log
+
+    log.generate_keys(node.keys, node.participant_id)
+    keys.generate(node.keys)
+    _replace(node.directory / "card.json", services.make_card(node))
+
+
+def recognise(card: bytes) -> str:
+    """Pin the node of ``card`` and have its log witnessed and its cosignatures counted; returns its participant id.
+
+    Raises what :func:`wantong.border.trust.services.pin` raises.
+    """
+    from wantong.border.trust import services
+
+    peer = services.pin(card)
+    write_trust_file()
+    return peer.participant_id
+
+
+def write_trust_file() -> None:
+    """Bring ``trust.toml`` (whose logs and witnesses count) in line with the pinned peers."""
+    from wantong.border.trust import services
+    from wantong.ground import config
+    from wantong.ground.log import Party, Trust, VerifierKey
+    from wantong.ground.log.services import TRUST_FILE, identity
+
+    peers = services.peers()
+    parties = [identity()]
+    parties += (
+        Party(
+            p.participant_id,
+            p.name,
+            p.jurisdiction,
+            p.url,
+            VerifierKey.parse(p.log_vkey),
+            VerifierKey.parse(p.witness_vkey),
+        )
+        for p in peers
+    )
+    # both other places must have seen what crosses between two of them
+    trust = Trust(tuple(parties), quorum=min(2, len(peers)))
+    _replace(config.current().directory / TRUST_FILE, trust.dumps().encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.write_bytes(content)
+    draft.replace(path)
     from wantong.ground.log import keys
 
     keys.generate_keys(node.keys, node.participant_id)

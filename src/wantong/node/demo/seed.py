@@ -19,11 +19,9 @@ def main(place: str, bay: Path) -> None:
     """Idempotent: what is there already is kept."""
     directory = bay / place
     setup.prepare(directory)
-    from wantong.border.trust import services as trust
-
     for other in ("gd", "hk", "mo"):
         if other != place:
-            trust.pin(_wait_for(bay / other / "card.json"))
+            setup.recognise(_wait_for(bay / other / "card.json"))
     secrets_file = directory / "run" / "demo-operators.json"
     if not secrets_file.exists():
         from django.contrib.auth import get_user_model
