@@ -150,9 +150,6 @@ def _replace(path: Path, content: bytes) -> None:
     draft = path.with_suffix(".tmp")
     draft.write_bytes(content)
     draft.replace(path)
-    from wantong.ground.log import keys
-
-    keys.generate_keys(node.keys, node.participant_id)
 
 
 def enter(directory: Path) -> None:
