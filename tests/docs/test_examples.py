@@ -50,7 +50,9 @@ def run_console(block: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 @pytest.mark.django_db
-def test_the_examples_of_a_page_are_true(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node) -> None:
+def test_the_examples_of_a_page_are_true(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node
+) -> None:
     blocks = BLOCK.findall(page.read_text("utf-8"))
     assert blocks, f"{page.name} has no worked example"
     folder = tmp_path / "work"

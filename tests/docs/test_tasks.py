@@ -18,7 +18,9 @@ def fronts() -> dict[str, dict]:
     pages = {}
     for page in sorted((ROOT / "docs/capabilities").glob("*.md")):
         text = page.read_text("utf-8")
-        assert text.startswith("---\n"), f"{page.name} needs front matter: tasks, systems, pages, api, cli, tests"
+        assert text.startswith("---\n"), (
+            f"{page.name} needs front matter: tasks, systems, pages, api, cli, tests"
+        )
         pages[page.name] = yaml.safe_load(text[4:].split("\n---\n", 1)[0])
     return pages
 
@@ -37,7 +39,9 @@ def test_everything_a_capability_page_names_exists():
 
 
 def test_the_generated_page_names_every_task():
-    page = subprocess.run([sys.executable, ROOT / "tools/tasks.py"], capture_output=True, text=True, check=True).stdout
+    page = subprocess.run(
+        [sys.executable, ROOT / "tools/tasks.py"], capture_output=True, text=True, check=True
+    ).stdout
     plan = yaml.safe_load((ROOT / "docs/plan/tasks.yaml").read_text("utf-8"))
     assert len(plan["tasks"]) == 60
     for task in plan["tasks"]:

@@ -1,0 +1,157 @@
+"""A node as an operator runs it: real processes, killed and stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from wantong.node import config, setup
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+ROOT = Path(__file__).parents[2]
+
+
+def wantong(*arguments: str | Path, **options) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "wantong", *map(str, arguments)],
+        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def children(pid: int) -> dict[int, str]:
+    """pid → command line of every process below ``pid``."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found[child] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+            found |= children(child)
+    return found
+
+
+def wait_for(condition, seconds: float = 30.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if value := condition():
+                return value
+        except (httpx.HTTPError, OSError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    web, data = free_ports(2)
+    place = tmp_path / "node"
+    process = wantong(
+        "node", "init", place, "--jurisdiction", "mo", "--url", f"http://127.0.0.1:{web}",
+        "--listen", f"127.0.0.1:{web}", "--listen-data", f"127.0.0.1:{data}", "--id", "mo.test.example",
+    )  # fmt: skip
+    assert process.wait(60) == 0, process.stderr.read()
+    return place
+
+
+@pytest.fixture
+def running(folder: Path):
+    process = wantong("node", "run", folder)
+    url = config.load(folder).node.url
+    try:
+        wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def test_a_new_node_has_settings_keys_and_a_card_that_only_its_user_can_read(folder: Path):
+    settings = config.load(folder)
+    assert settings.node.participant_id == "mo.test.example"
+    card = json.loads((folder / "card.json").read_text())
+    assert "mo.test.example" in json.dumps(card)
+    secrets = sorted((folder / "keys").iterdir())
+    assert {"log.key", "witness.key", "web.key", "protocol.key"} <= {path.name for path in secrets}
+    for path in secrets:
+        assert path.stat().st_mode & 0o077 == 0, path
+        assert path.read_text().strip() not in (folder / "card.json").read_text()
+
+
+def test_init_never_writes_over_a_folder(folder: Path):
+    before = (folder / "node.toml").read_text()
+    process = wantong("node", "init", folder, "--jurisdiction", "gd", "--url", "http://127.0.0.1:1")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "something in that folder" in errors
+    assert (folder / "node.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('jurisdiction = "tw"', "jurisdiction must be one of"),
+        ('url = "ftp://x"', "must begin with https"),
+        ('database = "mysql://x"', "sqlite:<file> or postgresql"),
+        ("jurisdiction = [", "node.toml"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path: Path, line: str, reason: str):
+    place = tmp_path / "n"
+    setup.create(place, jurisdiction="hk", url="http://127.0.0.1:1")
+    key = line.split(" ")[0]
+    text = (place / "node.toml").read_text()
+    (place / "node.toml").write_text(
+        "\n".join(line if one.startswith(f"{key} =") else one for one in text.splitlines())
+    )
+    with pytest.raises(config.BadSettings, match=reason):
+        config.database(config.load(place).database, place)
+
+
+def test_every_process_that_is_killed_comes_back(running):
+    process, url = running
+    for name in ("wantong.node.worker", "wantong.node.dataplane", "wantong.node.web"):
+        pid = next(pid for pid, command in children(process.pid).items() if name in command)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(
+            lambda name=name, pid=pid: any(name in c for p, c in children(process.pid).items() if p != pid)
+        )
+    wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+
+
+def test_a_stop_is_clean_and_leaves_no_process(running):
+    process, url = running
+    below = children(process.pid)
+    assert len(below) >= 3
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    events = [json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")]
+    assert "worker.stopped" in events and events[-1] == "node.stopped"
+    assert "process.killed" not in events
+    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+
+
+def test_when_the_supervisor_is_killed_nobody_is_left_behind(running):
+    process, url = running
+    below = children(process.pid)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not [pid for pid in below if Path(f"/proc/{pid}").exists()])
