@@ -137,7 +137,7 @@ def test_every_process_that_is_killed_comes_back(running):
 
 
 def test_a_stop_is_clean_and_leaves_no_process(running):
-    process, url = running
+    process, _ = running
     below = children(process.pid)
     assert len(below) >= 3
     process.send_signal(signal.SIGINT)
@@ -150,7 +150,7 @@ def test_a_stop_is_clean_and_leaves_no_process(running):
 
 
 def test_when_the_supervisor_is_killed_nobody_is_left_behind(running):
-    process, url = running
+    process, _ = running
     below = children(process.pid)
     process.kill()
     process.wait()
