@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
@@ -86,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
