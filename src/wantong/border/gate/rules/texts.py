@@ -64,10 +64,12 @@ class Texts:
     facts: Mapping[str, FactText]
     obligations: Mapping[str, Mapping[str, LanguageMap]]  # obligation → name, text
     rules: Mapping[str, LanguageMap]
+    cautions: Mapping[str, LanguageMap]  # rules of low confidence: what is open, and whom to ask
     authorities: Mapping[str, Mapping[str, Any]]  # authority → name, original, where
     documents: Mapping[str, DocumentText]
     deadlines: Mapping[str, LanguageMap]  # by the text in the rule base
     events: Mapping[str, LanguageMap]
+    stages: Mapping[str, LanguageMap]
     units: Mapping[str, LanguageMap]
     places: Mapping[str, LanguageMap]
     citations: Mapping[str, Any]
@@ -199,6 +201,7 @@ def texts() -> Texts:
         },
         obligations=data["obligations"],
         rules=data["rules"],
+        cautions=data["cautions"],
         authorities=data["authorities"],
         documents={
             k: DocumentText(
@@ -212,6 +215,7 @@ def texts() -> Texts:
         },
         deadlines=data["deadlines"],
         events=data["events"],
+        stages=data["stages"],
         units=data["units"],
         places=data["places"],
         citations=data["citations"],
@@ -220,13 +224,11 @@ def texts() -> Texts:
 
 def number(value: int, lang: str) -> str:
     """An integer with its thousands set apart as ``lang`` does it."""
-    return f"{value:,}".replace(",", " ") if lang == "pt" else f"{value:,}"
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}") if lang == "pt" else f"{value:,}"
 
 
 def day(value: dt.date, lang: str) -> str:
     """A day as ``lang`` writes it: 2026年12月1日, 1 December 2026, 1 de Dezembro de 2026."""
-    if lang in _CJK:
-        return f"{value.year}年{value.month}月{value.day}日"
     month = i18n.t("rules.months", lang).split()[value.month - 1]
     return i18n.t("rules.day", lang, day=value.day, month=month, year=value.year)
 
