@@ -107,11 +107,10 @@ LANGUAGE_CODE = "en"
 LANGUAGES = list(ENDONYMS.items())
 USE_I18N = True
 
+# WhiteNoise serves the files of the package itself: nothing is collected, built or copied at the operator's
 STATIC_URL = "/static/"
-# served straight from the packages: nothing to collect, nothing to build, one place for each file
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
-WHITENOISE_MAX_AGE = 3600
+WHITENOISE_MAX_AGE = 600
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

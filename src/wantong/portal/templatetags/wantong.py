@@ -115,6 +115,27 @@ def tag(family: str, value: str) -> SafeString:
     )
 
 
+@register.simple_tag
+def kind(value: str) -> str:
+    """What happened, for a kind of log entry or action; one that nobody has named yet shows as it is written."""
+    key = f"kind.{value}"
+    if key not in i18n.catalogue():
+        return format_html("<code>{}</code>", value)
+    return i18n.t(key, language())
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Context, **changes: Any) -> str:
+    """The query of this page with some parameters changed; None takes one away."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value is None:
+            parameters.pop(name, None)
+        else:
+            parameters[name] = value
+    return str(parameters.urlencode())
+
+
 @register.filter
 def digest(value: str | None, length: int = 12) -> str:
     """A digest shortened for the eye; the whole stands in its ``title`` and may be copied from the JSON."""
