@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "wantong.node.middleware.Problems",
+    "wantong.ground.http.idempotency.Idempotency",
 ]
 
 TEMPLATES = [

@@ -14,3 +14,17 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.user})"
+
+
+class Answered(models.Model):
+    """The answer to a request that carried an Idempotency-Key, kept so that a retry gets it again."""
+
+    key = models.CharField(max_length=64, unique=True, help_text="SHA-256 of who asked and the key")
+    request = models.CharField(max_length=64, help_text="SHA-256 of method, path and body")
+    status = models.PositiveSmallIntegerField(default=0)
+    content_type = models.CharField(max_length=100, blank=True)
+    body = models.BinaryField(default=b"")
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key[:12]} ({self.status})"
