@@ -1,0 +1,281 @@
+"""The checks of ``identifiers.py`` for many candidates at once.
+
+A check takes an ``(n, length)`` array of bytes, one candidate a row, and returns ``n`` booleans. Rows come from a
+shape, so their classes are known (digits are digits); only what a shape cannot say is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wantong.border.gate.classification import identifiers as ids
+
+Rows = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+Check = Callable[[Rows], Flags]
+
+_ZERO = np.uint8(48)
+
+
+def number(digits: Rows) -> NDArray[np.int64]:
+    """Rows of ASCII digits as integers."""
+    value = np.zeros(len(digits), np.int64)
+    for column in range(digits.shape[1]):
+        value = value * 10 + (digits[:, column] - _ZERO)
+    return value
+
+
+def _weighted(values: NDArray[np.uint8], weights: tuple[int, ...]) -> NDArray[np.int64]:
+    # float32 goes through BLAS and is exact below 2^24
+    return (values.astype(np.float32) @ np.asarray(weights, np.float32)).astype(np.int64)
+
+
+_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] + [0] * 87, np.int64)
+_PROVINCE = np.isin(np.arange(100), list(ids.PROVINCES))
+_PERMITS = np.array(sorted(int(area) for area in ids.PERMIT_AREAS))
+_HKID_CHECK = np.frombuffer(b"0123456789A", np.uint8)
+_WORD = np.zeros(256, np.bool_)
+_WORD[48:58] = _WORD[65:91] = _WORD[97:123] = True
+_CN_CHECK = np.frombuffer(ids.CN_CHECKS.encode(), np.uint8)
+
+
+def is_date(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]) -> Flags:
+    """Real dates of the Gregorian calendar from the earliest birth that is accepted."""
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    longest = _MONTH_DAYS[month] - ((month == 2) & ~leap)
+    real: Flags = (year >= ids.EARLIEST_BIRTH) & (day >= 1) & (day <= longest)
+    return real
+
+
+def _raised(rows: Rows) -> Rows:
+    """The rows with lower-case letters raised."""
+    lower = rows >= 97
+    return np.where(lower, rows - np.uint8(32), rows) if lower.any() else rows
+
+
+def _citizen(rows: Rows) -> Flags:
+    """Date and check character of an 18-character mainland number."""
+    given = _raised(rows[:, 17])
+    right: Flags = _CN_CHECK[_weighted(rows[:, :17] - _ZERO, ids.CN_WEIGHTS) % 11] == given
+    return right & is_date(number(rows[:, 6:10]), number(rows[:, 10:12]), number(rows[:, 12:14]))
+
+
+def cn_id(rows: Rows) -> Flags:
+    return _PROVINCE[number(rows[:, :2])] & _citizen(rows)
+
+
+def cn_permit(rows: Rows) -> Flags:
+    return np.isin(number(rows[:, :6]), _PERMITS) & _citizen(rows)
+
+
+def hkid(rows: Rows) -> Flags:
+    """Any HKID shape: separators and brackets are the same in every row, so one row says where they are."""
+    rows = _raised(_bare(rows))
+    letters = rows.shape[1] - 7
+    first = (rows[:, 0] - 55).astype(np.int64) if letters == 2 else np.full(len(rows), 36, np.int64)
+    total = 9 * first + 8 * (rows[:, letters - 1].astype(np.int64) - 55)
+    total += _weighted(rows[:, letters : letters + 6] - _ZERO, (7, 6, 5, 4, 3, 2))
+    check: Flags = _HKID_CHECK[-total % 11] == rows[:, -1]
+    return check
+
+
+def _bare(rows: Rows) -> Rows:
+    """The rows without the columns that hold no letter or digit (a shape has them in the same place)."""
+    if not len(rows):
+        return rows
+    return rows[:, _WORD[rows[0]]]
+
+
+def mo_bir(rows: Rows) -> Flags:
+    first = rows[:, 0]
+    known: Flags = (first == 49) | (first == 53) | (first == 55)
+    return known
+
+
+def home_return_permit(rows: Rows) -> Flags:
+    first = _raised(rows[:, 0])
+    known: Flags = (first == ord("H")) | (first == ord("M"))
+    return known
+
+
+def exit_permit(rows: Rows) -> Flags:
+    first, second = _raised(rows[:, 0]), _raised(rows[:, 1])
+    digit = second <= 57
+    letter = ~digit & (second != ord("I")) & (second != ord("O"))
+    known: Flags = ((first == ord("C")) & (digit | letter)) | ((first == ord("W")) & digit)
+    return known
+
+
+def passport(rows: Rows) -> Flags:
+    """Shapes of one letter and eight digits, two and seven, or two and eight."""
+    first, second = _raised(rows[:, 0]), _raised(rows[:, 1])
+    letter = second > 57
+    hongkong = (first == ord("H")) | (first == ord("K"))
+    known: Flags
+    if rows.shape[1] == 10:
+        known = hongkong & letter
+        return known
+    plain = np.isin(first, np.frombuffer(b"EGDSP", np.uint8)) & ~letter
+    newer = (first == ord("E")) & letter & (second != ord("I")) & (second != ord("O"))
+    known = plain | newer | (hongkong & ~letter) | ((first == ord("M")) & letter)
+    return known
+
+
+def luhn(rows: Rows) -> Flags:
+    digits = rows - _ZERO
+    doubled = digits[:, -2::-2] * 2
+    crossed = doubled - np.uint8(9) * (doubled > 9)
+    right: Flags = (
+        digits[:, -1::-2].sum(axis=1, dtype=np.int64) + crossed.sum(axis=1, dtype=np.int64)
+    ) % 10 == 0
+    return right
+
+
+@cache
+def _card_prefixes(length: int) -> Flags:
+    allowed = np.zeros(10_000, np.bool_)
+    for size, low, high in ids.CARD_RANGES:
+        if size == length:
+            allowed[low : high + 1] = True
+    return allowed
+
+
+def bank_card(rows: Rows) -> Flags:
+    rows = _bare(rows)
+    known = _card_prefixes(rows.shape[1])[number(rows[:, :4])]
+    if not known.any():
+        return known
+    passed = known & luhn(rows)
+    for row in np.flatnonzero(passed):  # 0000…, 4444…: no issuer's
+        passed[row] = len(set(rows[row].tobytes())) >= 3
+    return passed
+
+
+_USCC_VALUE = np.full(256, 255, np.uint8)
+for _i, _c in enumerate(ids.USCC_ALPHABET.encode()):
+    _USCC_VALUE[_c] = _i
+_USCC_VALUE[ord("O")], _USCC_VALUE[ord("I")] = 0, 1  # not in the alphabet: misread noughts and ones
+_USCC_FIX = np.arange(256, dtype=np.uint8)
+_USCC_FIX[ord("O")], _USCC_FIX[ord("I")] = 48, 49
+_BASE36 = np.zeros(256, np.uint8)
+_BASE36[48:58] = range(10)
+_BASE36[65:91] = range(10, 36)
+
+
+def uscc(rows: Rows) -> Flags:
+    rows = _USCC_FIX[rows]
+    values = _USCC_VALUE[rows]
+    fits = (values[:, 0] > 0) & (values != 255).all(axis=1) & (rows[:, 2:8] <= 57).all(axis=1)
+    if not fits.any():
+        return fits
+    outer = -_weighted(values[:, :17], ids.USCC_WEIGHTS) % 31 == values[:, 17]
+    inner = -_weighted(_BASE36[rows[:, 8:16]], ids.ORG_WEIGHTS) % 11
+    inner_given = np.where(rows[:, 16] == ord("X"), 10, rows[:, 16].astype(np.int64) - 48)
+    right: Flags = fits & outer & (inner == inner_given)
+    return right
+
+
+_MRZ_WEIGHTS = (7, 3, 1) * 15
+
+
+def _mrz_agrees(rows: Rows, start: int, end: int) -> Flags:
+    given = rows[:, end]
+    right: Flags = (
+        _weighted(_BASE36[rows[:, start:end]], _MRZ_WEIGHTS[: end - start]) % 10 == given - _ZERO
+    ) & (given <= 57)
+    return right
+
+
+def mrz(rows: Rows) -> Flags:
+    length = rows.shape[1]
+    birth, expiry, nation = (0, 8, 15) if length == 30 else (13, 21, 10)
+    sex = rows[:, birth + 7]
+    fits: Flags = np.isin(sex, np.frombuffer(b"MFX<", np.uint8))
+    states = rows[:, nation : nation + 3]
+    fits &= ((states >= 65) | (states == ord("<"))).all(axis=1) & (rows[:, birth : birth + 4] <= 57).all(
+        axis=1
+    )
+    fits &= (rows[:, birth : birth + 4] >= 48).all(axis=1)
+    fits &= _mrz_agrees(rows, birth, birth + 6) & _mrz_agrees(rows, expiry, expiry + 6)
+    if length != 30:
+        fits &= _mrz_agrees(rows, 0, 9)
+    if length == 44:
+        empty = (rows[:, 28:43] == ord("<")).all(axis=1)
+        fits &= empty | _mrz_agrees(rows, 28, 42)
+        joined = np.concatenate([rows[:, :10], rows[:, 13:20], rows[:, 21:43], rows[:, 43:]], axis=1)
+        fits &= _mrz_agrees(joined, 0, 39)
+    return fits
+
+
+@cache
+def _allocated(region: str, digits: int) -> Flags:
+    """By first ``digits`` digits: is the number allocated? The tables decide on no more digits than these."""
+    known = {"cn": (ids.is_cn_mobile, 11), "hk": (ids.is_hk_phone, 8), "mo": (ids.is_mo_phone, 8)}
+    allocated, length = known[region]
+    rest = "0" * (length - digits)
+    return np.array([allocated(f"{prefix:0{digits}d}{rest}") for prefix in range(10**digits)], np.bool_)
+
+
+def _digits(rows: Rows, last: int) -> Rows:
+    """The last digits of rows that may hold prefixes and separators."""
+    return _bare(rows)[:, -last:]
+
+
+def phone_cn(rows: Rows) -> Flags:
+    return _allocated("cn", 5).take(number(_digits(rows, 11)[:, :5]))
+
+
+def phone_hk(rows: Rows) -> Flags:
+    return _allocated("hk", 4).take(number(_digits(rows, 8)[:, :4]))
+
+
+def phone_mo(rows: Rows) -> Flags:
+    return _allocated("mo", 5).take(number(_digits(rows, 8)[:, :5]))
+
+
+def phone_local(rows: Rows) -> Flags:
+    return phone_hk(rows) | phone_mo(rows)
+
+
+def one_by_one(test: Callable[[str], bool], encoding: str = "utf-8") -> Check:
+    """A check from a scalar one, for rare shapes."""
+
+    def check(rows: Rows) -> Flags:
+        texts = (row.tobytes().decode(encoding, "replace") for row in rows)
+        return np.fromiter((test(text) for text in texts), np.bool_, len(rows))
+
+    return check
+
+
+def landline_cn(rows: Rows) -> Flags:
+    return one_by_one(lambda text: ids.is_cn_landline(text.replace("-", "").replace(" ", "")))(rows)
+
+
+def anything(rows: Rows) -> Flags:
+    return np.ones(len(rows), np.bool_)
+
+
+CHECKS: dict[str, Check] = {
+    "cn-id": cn_id,
+    "cn-permit": cn_permit,
+    "hkid": hkid,
+    "mo-bir": mo_bir,
+    "home-return-permit": home_return_permit,
+    "exit-permit": exit_permit,
+    "passport": passport,
+    "bank-card": bank_card,
+    "uscc": uscc,
+    "mrz": mrz,
+    "phone-cn": phone_cn,
+    "phone-hk": phone_hk,
+    "phone-mo": phone_mo,
+    "phone-local": phone_local,
+    "landline-cn": landline_cn,
+    "plate": one_by_one(ids.is_plate),
+    "anything": anything,
+}
+"""The checks by the names that ``data/kinds.yaml`` uses."""

@@ -1,0 +1,280 @@
+"""Columns judged by what they are called and what they hold, where no check digit helps.
+
+Names of people in Chinese and roman letters, addresses, birth dates, whereabouts, and the sensitive classes of
+GB/T 45574-2025. A sample of each column is looked at (the first rows of a file); a name in the header is not
+enough where values can bear it out, and values alone are believed only when nearly all of them agree.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk
+from wantong.border.gate.classification.kinds import Kind, context_kinds, header_text, load, word_pattern
+
+SAMPLE_ROWS = 300
+SAMPLE_COLUMNS = 2_000
+SAMPLE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A column is of a kind: with what confidence, for which reason (a message id), borne out by which share."""
+
+    kind: str
+    confidence: float
+    reason: str
+    share: float
+    sample: str
+
+
+class Samples:
+    """Keeps the first values of every column it is shown."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, dict[str, list[str]]] = {}
+
+    def feed(self, chunk: LinesChunk | CellsChunk) -> None:
+        """Takes what is still needed from a chunk."""
+        columns = self.columns.setdefault(chunk.path, {})
+        if isinstance(chunk, CellsChunk):
+            held = columns.get(chunk.column)
+            if held is None and len(columns) < SAMPLE_COLUMNS:
+                held = columns.setdefault(chunk.column, [])
+            if held is not None and len(held) < SAMPLE_ROWS:
+                lines = bytes(memoryview(chunk.data)[:SAMPLE_BYTES]).decode("utf-8", "replace").split("\n")
+                held.extend(lines[: SAMPLE_ROWS - len(held)])
+        elif not columns:
+            for number, row in enumerate(_rows(chunk)):
+                if number >= SAMPLE_ROWS:
+                    break
+                for i, value in enumerate(row[:SAMPLE_COLUMNS]):
+                    name = chunk.header[i] if i < len(chunk.header) else f"#{i + 1}"
+                    columns.setdefault(name, []).append(value)
+
+
+def _rows(chunk: LinesChunk) -> Iterator[list[str]]:
+    text = bytes(memoryview(chunk.data)[:SAMPLE_BYTES]).decode("utf-8", "replace").replace("\0", "")
+    try:
+        yield from csv.reader(text.splitlines(keepends=True), delimiter=chunk.delimiter.decode())
+    except csv.Error:
+        for line in text.splitlines():
+            yield line.split(chunk.delimiter.decode())
+
+
+# ------------------------------------------------------------------------------------------- what values say
+
+
+@cache
+def _family_names() -> tuple[frozenset[str], tuple[str, ...], frozenset[str]]:
+    data = load("surnames.yaml")
+    return (
+        frozenset(data["han"].replace(" ", "")),
+        tuple(data["compound"].split()),
+        frozenset(data["roman"].split()),
+    )
+
+
+_HAN_NAME = re.compile(r"[㐀-鿿]{1,4}(?:·[㐀-鿿]{1,8})?[*＊某xX]{0,3}[㐀-鿿]?")
+_NOT_NAME_END = re.compile(
+    r"[市区區县縣省州镇鎮乡鄉村路街道站港湾灣口岸部局院校厅廳司会會员員师師组組线線]$|公司$|[分合总總]计$|[總总]計$"
+)
+_ROMAN_NAME = re.compile(
+    r"[A-ZÀ-Ý][A-Za-zÀ-ÿ'’\-]*(?:,? ?[ ,][A-ZÀ-Ý][A-Za-zÀ-ÿ'’.\-]*|,? (?:da|de|do|dos|das|e) [A-ZÀ-Ý][A-Za-zÀ-ÿ'’\-]*){0,5}"
+)
+
+
+def is_han_name(text: str) -> bool:
+    """A Chinese personal name: a known family name and one to three more characters, not a place or an office."""
+    single, compound, _ = _family_names()
+    if not 2 <= len(text) <= 12 or _HAN_NAME.fullmatch(text) is None or _NOT_NAME_END.search(text):
+        return False
+    if "·" in text:
+        return True
+    return (len(text) <= 4 and text[0] in single) or text.startswith(compound)
+
+
+def is_roman_name(text: str) -> bool:
+    """A name in roman letters of two to six words, one of them a family name of the three places."""
+    if _ROMAN_NAME.fullmatch(text) is None:
+        return False
+    words = [word.strip(".,'").lower() for word in re.split(r"[ ,\-]+", text) if word]
+    return 2 <= len(words) <= 6 and any(word in _family_names()[2] for word in (words[0], words[-1]))
+
+
+def looks_like_name(text: str) -> bool:
+    return is_han_name(text) or is_roman_name(text)
+
+
+_ADDRESS = re.compile(
+    r"(?:[省市区區县縣镇鎮乡鄉村街路道巷里弄坊].{0,12}){1,6}?[0-9０-９一二三四五六七八九十甲乙]+ ?(?:[号號室座楼樓栋棟层層幢]|单元|單元|/F|地下)"
+    r"|(?i:\b(?:flat|room|rm|unit|shop|suite|block|blk|tower|[0-9]+ ?/ ?f|floor)\b.{0,40}\b(?:street|road|avenue|lane|path|estate|court|mansion|building|garden|house|centre|st|rd|ave)\b)"
+    r"|(?i:\b[0-9]+[a-z]?,? [\w ]{2,30} (?:street|road|avenue|lane|drive|path|terrace)\b)"
+    r"|(?i:\b(?:rua|avenida|travessa|estrada|beco|praça|largo|calçada|pátio)\b.{3,40}[0-9])"
+)
+
+
+def is_address(text: str) -> bool:
+    """A place where someone lives or works, down to a number of house, floor or room."""
+    return len(text) >= 6 and _ADDRESS.search(text) is not None
+
+
+_DATE = re.compile(
+    r"(?:18|19|20)\d\d ?[-/.年] ?(?:0?[1-9]|1[0-2]) ?[-/.月] ?(?:0?[1-9]|[12]\d|3[01])日?(?:[T ][\d:.Z+]+)?"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-/.](?:0?[1-9]|1[0-2])[-/.](?:18|19|20)\d\d"
+    r"|(?:18|19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:18|19|20)\d\d(?:[-/年](?:0?[1-9]|1[0-2])月?)?"
+    r"|(?:0?[1-9]|[12]\d|3[01]) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* (?:18|19|20)\d\d"
+)
+
+
+def is_date(text: str) -> bool:
+    return _DATE.fullmatch(text) is not None
+
+
+_COORDINATE = re.compile(r"-?\d{1,3}\.\d{3,}|[\[(]?-?\d{1,3}\.\d{3,}\s*[,; ]\s*-?\d{1,3}\.\d{3,}[\])]?")
+
+
+def is_coordinate(text: str) -> bool:
+    return _COORDINATE.fullmatch(text) is not None
+
+
+VALUES: Mapping[str, Callable[[str], bool]] = {
+    "name": looks_like_name,
+    "address": is_address,
+    "date": is_date,
+    "coordinate": is_coordinate,
+}
+
+
+# ------------------------------------------------------------------------------------------- columns
+
+
+@cache
+def _words(kind: Kind) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return word_pattern(kind.all_words), word_pattern(kind.exclude)
+
+
+def _generic_name(header: str) -> bool:
+    """Whether the header is no more than "name" in some language, which things have too."""
+    return (
+        re.fullmatch(
+            r"(?i)(?:[a-z]{1,3}[ _])?(?:name|nome|名字|名称|名稱)(?:[ _](?:en|zh|tc|sc|pt|eng|chi|hans|hant|zh hans|zh hant))*",
+            header,
+        )
+        is not None
+    )
+
+
+def judge(column: str, values: Sequence[str]) -> list[Judgement]:
+    """What a column's name and a sample of its values say. Sensitive classes come without regard to people nearby."""
+    header = header_text(column)
+    filled = [value.strip() for value in values if value.strip()]
+    judged: list[Judgement] = []
+    for kind in context_kinds():
+        wanted, unwanted = _words(kind)
+        named = wanted.search(header) is not None and unwanted.search(header) is None
+        test = VALUES.get(kind.values or "")
+        fits = [value for value in filled if test(value)] if test else filled
+        share = len(fits) / len(filled) if filled else 0.0
+        confidence, reason = _weigh(
+            kind.id, header, named, share, fits, filled, unwanted.search(header) is not None
+        )
+        if confidence >= 0.5:
+            judged.append(Judgement(kind.id, confidence, reason, share, fits[0] if fits else filled[0]))
+    return judged
+
+
+def _weigh(
+    kind: str,
+    header: str,
+    named: bool,
+    share: float,
+    fits: Sequence[str],
+    filled: Sequence[str],
+    excluded: bool,
+) -> tuple[float, str]:
+    nothing = (0.0, "")
+    if not filled or excluded:
+        return nothing
+    both, header_only, values_only = (
+        "scan.reason.header-and-values",
+        "scan.reason.header",
+        "scan.reason.values",
+    )
+    varied = len(set(fits)) >= max(3, 0.5 * len(fits))
+    if kind == "name":
+        if named and not _generic_name(header):
+            shaped = sum(_ROMAN_NAME.fullmatch(v) is not None or is_han_name(v) for v in filled) / len(filled)
+            if share >= 0.4:
+                return 0.6 + 0.35 * share, both
+            if re.search(r"(?i)surname|given|first|last|family|apelido", header) and shaped >= 0.7:
+                return 0.85, both
+            return nothing
+        if named and share >= 0.6:
+            return 0.55 + 0.35 * share, both
+        return (0.75 * share, values_only) if len(filled) >= 5 and share >= 0.8 and varied else nothing
+    if kind == "address":
+        if named:
+            if share >= 0.3:
+                return 0.65 + 0.3 * share, both
+            long = sum(len(v) >= 8 and not v.isdigit() for v in filled) / len(filled)
+            return (0.6, header_only) if long >= 0.6 else nothing
+        return (0.85 * share, values_only) if len(filled) >= 5 and share >= 0.6 else nothing
+    if kind == "birth-date":
+        return (0.6 + 0.38 * share, both) if named and share >= 0.5 else nothing
+    if kind == "location":
+        if not named:
+            return nothing
+        if share >= 0.5:
+            return 0.6 + 0.3 * share, both
+        return (
+            (0.6, header_only)
+            if re.search(r"轨迹|軌跡|行踪|行蹤|whereabouts|trajectory|trajecto", header)
+            else nothing
+        )
+    return (0.75, header_only) if named else nothing
+
+
+# ------------------------------------------------------------------------------------------- running text
+
+_SPACE = r"[ \t　]*"
+LABELLED: Mapping[str, re.Pattern[str]] = {
+    "name": re.compile(
+        rf"(?:姓名|患者|联系人|聯絡人|申请人|申請人|收件人){_SPACE}[:：]{_SPACE}(?P<v>[㐀-鿿·]{{2,4}})(?![㐀-鿿])"
+        rf"|\b(?:[Nn]ame|NAME|[Pp]atient|[Aa]pplicant|[Nn]ome){_SPACE}[:：]{_SPACE}(?P<w>[A-Z][A-Za-zÀ-ÿ'’.,\- ]{{3,40}})"
+    ),
+    "address": re.compile(
+        rf"(?:地址|住址|住所|[Aa]ddress|ADDRESS|[Mm]orada){_SPACE}[:：]{_SPACE}(?P<v>[^\n]{{6,100}})"
+    ),
+    "birth-date": re.compile(
+        rf"(?:出生日期|出生年月|生日|[Dd]ate of [Bb]irth|DOB|D\.O\.B\.|[Dd]ata de nascimento){_SPACE}[:：]?{_SPACE}(?P<v>{_DATE.pattern})"
+    ),
+}
+_LABEL_TEST: Mapping[str, Callable[[str], bool]] = {
+    "name": looks_like_name,
+    "address": is_address,
+    "birth-date": is_date,
+}
+
+
+def labelled(text: str) -> Iterator[tuple[str, str]]:
+    """(kind, value) of names, addresses and birth dates that running text labels as such (``姓名：…``)."""
+    for kind, pattern in LABELLED.items():
+        for found in pattern.finditer(text):
+            value = (found["v"] if found["v"] is not None else found["w"]).strip(" .,")
+            if _LABEL_TEST[kind](value):
+                yield kind, value
+
+
+def vocabulary(text: str) -> Iterator[tuple[str, int, str]]:
+    """(kind, how often, first word) of the sensitive classes' words in running text."""
+    for kind in context_kinds():
+        if kind.sensitive and kind.in_text:
+            words = word_pattern(kind.in_text).findall(text)
+            if words:
+                yield kind.id, len(words), words[0]

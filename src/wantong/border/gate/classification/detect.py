@@ -1,0 +1,628 @@
+"""From chunks to tallies: where each look of each kind was seen, how often it passed its check, and one example.
+
+Work is done for all hits of a block at once. Per block: narrow full-width characters, match every shape, check
+all candidates, settle who owns characters that two kinds claim, work out the column of each hit by counting
+delimiters in bit streams, and add up. Nothing here decides: ``evidence.py`` does, when everything has been seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wantong.border.gate.classification.checks import CHECKS, Flags, Rows, number
+from wantong.border.gate.classification.chunks import CellsChunk, Chunk, LinesChunk
+from wantong.border.gate.classification.kinds import REPORTED, Kind, header_text, other_words, word_pattern
+from wantong.border.gate.classification.shapes import (
+    PAD,
+    Bytes,
+    Matcher,
+    Positions,
+    Shape,
+    Streams,
+    Words,
+    down,
+    matcher,
+    padded,
+    positions,
+    up,
+)
+
+BLOCK = 1 << 19
+"""Bytes worked on at once: the streams of a block stay in the processor's cache."""
+
+NEARBY = 48
+"""Bytes before a hit that are read for a word of its kind (about 16 Chinese characters)."""
+
+CURIOSITY = 2_000
+"""Hits a column and look for which a nearby word is looked up though the hit would stand without one."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to find a kind: a shape and its check, and what a pass is worth without and with a word nearby.
+
+    ``chance`` is how often random characters of that shape pass. ``whole`` says that the check is strong enough
+    (date, area and check digit together) to be believed even inside a longer token such as a web address.
+    """
+
+    kind: str
+    how: str  # shape | split | cells | email
+    check: str
+    chance: float
+    alone: float
+    context: float
+
+    @property
+    def whole(self) -> bool:
+        return self.chance < 0.001
+
+    @property
+    def checked(self) -> bool:
+        """Whether check digits, not a mere form or range, stand behind a pass."""
+        return self.check in CHECKED or self.how != "shape"
+
+
+BIRTH_AT = {"cn-id": 6, "cn-permit": 6}
+CHECKED = frozenset(("cn-id", "cn-permit", "hkid", "bank-card", "uscc", "mrz"))
+
+
+@dataclass
+class Tally:
+    """What was seen of one rule in one column.
+
+    ``announced`` passes had a word of the kind in the header or just before them; ``joined`` ones (neither
+    announced nor standing free, as in a web address) are not counted as passes; ``alone_in_cell`` ones fill
+    their cell; ``under_age`` ones carry a birth date after the given day.
+    """
+
+    candidates: int = 0
+    passed: int = 0
+    announced: int = 0
+    alone_in_cell: int = 0
+    under_age: int = 0
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column of a file or sheet, or (``column`` None) its running text."""
+
+    path: str
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a block comes from: its path, its column names, its delimiter; running text has neither."""
+
+    path: str
+    header: tuple[str, ...]
+    delimiter: int | None
+    running: bool
+
+    def place(self, column: int) -> Place:
+        """The place of a column by number; one without a name is ``#3``."""
+        if self.running:
+            return Place(self.path, None)
+        return Place(self.path, self.header[column] if column < len(self.header) else f"#{column + 1}")
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The candidates of one rule in a block."""
+
+    rule: int
+    starts: Positions
+    lengths: Positions
+    passed: Flags
+
+
+def rules_of(kinds: Sequence[Kind]) -> tuple[list[Rule], list[Shape]]:
+    """All rules in order of precedence, and the shapes of those that have one."""
+    rules: list[Rule] = []
+    shapes: list[Shape] = []
+    for kind in kinds:
+        for look in kind.looks:
+            rules.append(Rule(kind.id, "shape", look.check, look.chance, look.alone, look.context))
+            shapes.append(look.shape)
+        if kind.split:
+            rules.append(
+                Rule(kind.id, "split", kind.split.check, 0.0001, kind.split.alone, kind.split.context)
+            )
+            # area, date and serial in cells of their own are common in tables of other things: the check digit decides
+            rules.append(Rule(kind.id, "cells", kind.split.check, 0.091, 0.6, kind.split.context))
+        if kind.finder:
+            rules.append(Rule(kind.id, kind.finder, "anything", 0.0, kind.alone, kind.context))
+    return rules, shapes
+
+
+def window(block: Bytes, starts: Positions, length: int) -> Rows:
+    """``length`` bytes from each start, one candidate a row."""
+    items = np.ndarray((block.size - length + 1,), f"V{length}", buffer=block.data, strides=(1,))
+    return items[starts].view(np.uint8).reshape(-1, length)
+
+
+# ---------------------------------------------------------------------------------------------- narrowing
+
+
+def _table(pairs: dict[int, str]) -> NDArray[np.uint8]:
+    table = np.zeros(256, np.uint8)
+    for byte, text in pairs.items():
+        table[byte] = ord(text)
+    return table
+
+
+# UTF-8 EF BC xx / EF BD xx: full-width forms. The comma and the quotation mark stay: they structure files.
+_FORMS_BC = _table(
+    {
+        0x80 + c - 0x20: chr(c)
+        for c in (*range(0x28, 0x2A), 0x2B, *range(0x2D, 0x3B), 0x40, *range(0x41, 0x5B), 0x5F)
+    }
+)
+_FORMS_BD = _table({0x80 + c - 0x60: chr(c) for c in range(0x61, 0x7B)})
+_DASHES = _table(dict.fromkeys(range(144, 150), "-"))
+
+
+def narrowed(block: Bytes) -> Bytes:
+    """The block with full-width letters, digits and brackets, odd blanks and dashes as ASCII; itself if it has none."""
+    leads = [lead for lead in (0xEF, 0xE2, 0xE3, 0xC2) if (block == lead).any()]
+    if not leads:
+        return block
+    made = np.zeros(block.size, np.uint8)  # the ASCII byte put at a character's first byte
+    drop = np.zeros(block.size, np.bool_)
+    for lead in leads:
+        at = np.flatnonzero(block == lead)
+        second, third = block[at + 1], block[at + 2]
+        if lead == 0xC2:
+            blank = at[second == 0xA0]
+            made[blank] = 32
+            drop[blank + 1] = True
+            continue
+        if lead == 0xEF:
+            becomes = np.where(
+                second == 0xBC, _FORMS_BC[third], np.where(second == 0xBD, _FORMS_BD[third], 0)
+            )
+        elif lead == 0xE3:
+            becomes = np.where((second == 0x80) & (third == 0x80), 32, 0)
+        else:
+            becomes = np.where(
+                second == 0x80, _DASHES[third], np.where((second == 0x88) & (third == 0x92), 45, 0)
+            )
+            unseen = at[(second == 0x80) & (third >= 0x8B) & (third <= 0x8D)]  # zero-width
+            drop[unseen] = drop[unseen + 1] = drop[unseen + 2] = True
+        chosen = at[becomes > 0]
+        made[chosen] = becomes[becomes > 0]
+        drop[chosen + 1] = drop[chosen + 2] = True
+    if not drop.any():
+        return block
+    kept = np.where(made > 0, made, block)[~drop]
+    return np.concatenate([kept, np.full(-kept.size % 64, 10, np.uint8)])
+
+
+# ------------------------------------------------------------------------------------------------ columns
+
+
+def _rank(words: Words) -> NDArray[np.int64]:
+    """Bits set before each word."""
+    counts = np.zeros(words.size + 1, np.int64)
+    np.cumsum(np.bitwise_count(words), out=counts[1:])
+    return counts
+
+
+def _before(words: Words, ranks: NDArray[np.int64], at: Positions) -> NDArray[np.int64]:
+    """Bits set before each position."""
+    below = (np.uint64(1) << (at & 63).astype(np.uint64)) - np.uint64(1)
+    counts: NDArray[np.int64] = ranks[at >> 6] + np.bitwise_count(words[at >> 6] & below)
+    return counts
+
+
+@dataclass
+class Carry:
+    """What a block leaves to the next one of the same chunk: inside quotes or not, and in which column."""
+
+    quoted: bool = False
+    column: int = 0
+
+
+def columns_of(
+    streams: Streams, delimiter: int, quotes: bool, at: Positions, end: int, carry: Carry
+) -> Positions:
+    """The column number of each position, and ``carry`` moved to the block's end."""
+    delimiters = streams.members(frozenset((delimiter,)))
+    breaks = streams.members(frozenset((10,)))
+    if quotes:
+        inside = streams.members(frozenset((34,))).copy()
+        odd = np.bitwise_count(inside) & np.uint8(1)
+        for shift in (1, 2, 4, 8, 16, 32):
+            inside ^= inside << np.uint64(shift)
+        flipped = (np.cumsum(odd) - odd + carry.quoted) & 1
+        inside ^= np.where(flipped == 1, ~np.uint64(0), np.uint64(0))
+        carry.quoted = bool((int(odd.sum()) + carry.quoted) & 1)
+        delimiters, breaks = delimiters & ~inside, breaks & ~inside
+    ends = positions(breaks)
+    ends = ends[(ends >= PAD) & (ends < end)]
+    ranks = _rank(delimiters)
+    at_line = np.concatenate(
+        [[_before(delimiters, ranks, np.array([PAD]))[0] - carry.column], _before(delimiters, ranks, ends)]
+    )
+    found: Positions = _before(delimiters, ranks, at) - at_line[np.searchsorted(ends, at)]
+    carry.column = int(_before(delimiters, ranks, np.array([end]))[0] - at_line[-1])
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ finders
+
+_ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_LOCAL = _ALNUM | frozenset(b"._%+'-")
+_DOMAIN = _ALNUM | frozenset(b".-")
+
+
+def _mask(members: frozenset[int]) -> Flags:
+    mask = np.zeros(256, np.bool_)
+    mask[list(members)] = True
+    return mask
+
+
+_IS_LOCAL, _IS_DOMAIN, _IS_ALNUM = _mask(_LOCAL), _mask(_DOMAIN), _mask(_ALNUM)
+_IS_DIGIT, _IS_LETTER = _mask(frozenset(b"0123456789")), _mask(_ALNUM - frozenset(b"0123456789"))
+_LOCAL_SEEN, _DOMAIN_SEEN = 32, 48
+
+
+def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
+    """Addresses around each ``@``: starts, lengths, and whether the domain is one."""
+    block = streams.block
+    sign = streams.members(frozenset(b"@"))
+    if not sign.any():
+        none = np.empty(0, np.int64)
+        return none, none, np.empty(0, np.bool_)
+    around = sign & up(streams.members(_LOCAL), 1) & down(streams.members(_ALNUM), 1)
+    at = positions(around)
+    at = at[(at >= PAD) & (at < block.size - PAD)] if at.size else at
+    left = _IS_LOCAL[window(block, at - _LOCAL_SEEN, _LOCAL_SEEN)][:, ::-1]
+    local = np.where(left.all(axis=1), _LOCAL_SEEN, left.argmin(axis=1))
+    text = window(block, at + 1, _DOMAIN_SEEN)
+    right = _IS_DOMAIN[text]
+    domain = np.where(right.all(axis=1), _DOMAIN_SEEN, right.argmin(axis=1))
+    row = np.arange(at.size)
+    for _ in range(2):  # a full stop or dash at the end belongs to the sentence
+        domain = domain - ~_IS_ALNUM[text[row, domain - 1]]
+    column = np.arange(_DOMAIN_SEEN)
+    used = column < domain[:, None]
+    dots = (text == ord(".")) & used
+    last = np.where(dots, column, -1).max(axis=1)
+    top = domain - last - 1
+    letters = (_IS_LETTER[text] & used & (column > last[:, None])).sum(axis=1)
+    doubled = (dots[:, 1:] & dots[:, :-1]).any(axis=1)
+    good: Flags = (last > 0) & (top >= 2) & (top <= 18) & (letters == top) & ~doubled
+    return at - local, local + 1 + domain, good
+
+
+_DIGITS = frozenset(b"0123456789")
+_LOOSE = _DIGITS | frozenset(b"OoIlXx")
+_FIX = bytes.maketrans(b"OoIlx", b"0011X")
+_SPLIT_TOKEN = re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+)*")
+_SPLIT_LEAST, _SPLIT_MOST = 17, 40
+
+
+def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
+    """Long tokens of digits that blanks or hyphens split or that hold a letter misread for a digit.
+
+    Yields start, length and the characters put right, 18 of them; plain runs of digits are the shapes' business.
+    """
+    loose = streams.members(_LOOSE)
+    joint = streams.members(joints)
+    token = loose | (joint & up(loose, 1) & down(loose, 1))
+    long = streams_run(token, _SPLIT_LEAST)
+    if long is None:
+        return
+    plain = streams.run(_DIGITS, _SPLIT_LEAST)
+    first = long & ~up(token, 1)
+    starts = positions(first if plain is None else first & ~plain)
+    block = streams.block
+    starts = starts[starts >= 1]
+    if not starts.size:
+        return
+    data = block.data
+    for start in starts.tolist():
+        if _IS_ALNUM[block[start - 1]]:
+            continue
+        found = _SPLIT_TOKEN.match(data, start, start + _SPLIT_MOST + 1)
+        if found is None:
+            continue
+        text = found.group()
+        if not 18 <= len(text) <= _SPLIT_MOST or _IS_ALNUM[block[found.end()]]:
+            continue
+        squeezed = text.translate(_FIX, b" -\t\n")
+        if len(squeezed) != 18 or (len(text) == 18 and text[:17].isdigit()):
+            continue
+        if not squeezed[:17].isdigit() or sum(c in b"OoIl" for c in text) > 4:
+            continue
+        yield start, len(text), squeezed
+
+
+def streams_run(words: Words, length: int) -> Words | None:
+    """Bit ``i`` says whether bits ``i`` … ``i + length - 1`` are all set; None if nowhere."""
+    have, made = 1, words
+    while have < length:
+        step = min(have, length - have)
+        made = made & down(made, step)
+        have += step
+        if not made.any():
+            return None
+    return made
+
+
+def find_split(streams: Streams, check: str, joints: frozenset[int]) -> tuple[Positions, Positions, Flags]:
+    tokens = list(split_tokens(streams, joints))
+    starts = np.array([start for start, _, _ in tokens], np.int64)
+    lengths = np.array([length for _, length, _ in tokens], np.int64)
+    rows = np.frombuffer(b"".join(text for _, _, text in tokens), np.uint8).reshape(-1, 18)
+    return starts, lengths, CHECKS[check](rows) if tokens else np.empty(0, np.bool_)
+
+
+@cache
+def _cell_splits(delimiter: int, engine: str) -> tuple[tuple[Shape, ...], Matcher]:
+    """A mainland number cut into area, birth date and serial, or into two of these, in neighbouring cells."""
+    cut = f"\\x{delimiter:02x}"
+    parts = (
+        ("[0-9]{6}", "[0-9]{8}", "[0-9]{3}[0-9Xx]"),
+        ("[0-9]{6}", "[0-9]{11}[0-9Xx]"),
+        ("[0-9]{14}", "[0-9]{3}[0-9Xx]"),
+    )
+    shapes = tuple(Shape(joint.join(part)) for part in parts for joint in (cut, f'"{cut}"'))
+    return shapes, matcher(shapes, engine)
+
+
+def find_cells(
+    block: Bytes, delimiter: int, check: str, engine: str
+) -> Iterator[tuple[Positions, Positions, Flags]]:
+    shapes, match = _cell_splits(delimiter, engine)
+    for shape, starts in zip(shapes, match(block), strict=True):
+        if starts.size:
+            rows = window(block, starts, shape.length)
+            digits = rows[:, _IS_ALNUM[rows[0]]]
+            yield starts, np.full(starts.size, shape.length), CHECKS[check](digits)
+
+
+# ----------------------------------------------------------------------------------------------- detector
+
+
+@cache
+def _patterns(
+    kinds: tuple[tuple[str, tuple[str, ...]], ...],
+) -> tuple[dict[str, re.Pattern[str]], re.Pattern[str]]:
+    each = {kind: word_pattern(words) for kind, words in kinds}
+    every = [word for _, words in kinds for word in words]
+    return each, word_pattern([*every, *other_words()])
+
+
+class Detector:
+    """Takes chunks, adds to ``tallies`` (by place and rule number) and ``records`` (rows or lines by path).
+
+    ``engine`` as in :func:`shapes.matcher`; ``under_age_after`` is a day as ``yyyymmdd``: birth dates in mainland
+    numbers after it are counted as minors'. Raises what the engine raises when it is absent.
+    """
+
+    def __init__(
+        self, kinds: Sequence[Kind], engine: str = "auto", under_age_after: int | None = None
+    ) -> None:
+        self.rules, shapes = rules_of(kinds)
+        self.tallies: dict[tuple[Place, int], Tally] = {}
+        self.records: dict[str, int] = {}
+        self.engine = engine
+        self.under_age_after = under_age_after
+        self._shapes = shapes
+        self._match = matcher(shapes, engine)
+        self._shape_rules = [i for i, rule in enumerate(self.rules) if rule.how == "shape"]
+        self._words, self._any_word = _patterns(tuple((kind.id, kind.all_words) for kind in kinds))
+        self._last_speaking: dict[str, tuple[tuple[str, ...], Flags]] = {}
+        self._looked: dict[tuple[str, int], int] = {}
+
+    # -- feeding
+
+    def feed(self, chunk: Chunk) -> None:
+        """Takes one chunk in."""
+        if isinstance(chunk, LinesChunk):
+            self._feed_lines(chunk)
+        elif isinstance(chunk, CellsChunk):
+            for part in _cut(chunk.data):
+                self._block(part, chunk.path, (chunk.column,), None, False, Carry())
+            self.records[chunk.path] = max(
+                self.records.get(chunk.path, 0), chunk.first_row - 1 + _lines(chunk.data)
+            )
+        else:
+            for part in _cut(chunk.data):
+                self._block(part, chunk.path, (), None, False, Carry())
+
+    def _feed_lines(self, chunk: LinesChunk) -> None:
+        data = np.frombuffer(chunk.data, np.uint8)
+        quotes = int(np.count_nonzero(data == 34))
+        carry = Carry()
+        for part in _cut(chunk.data):
+            # an odd number of quotation marks is no quoting: inches, minutes, an apostrophe's cousin
+            quoted = quotes > 0 and quotes % 2 == 0
+            self._block(part, chunk.path, chunk.header, chunk.delimiter[0], quoted, carry)
+        self.records[chunk.path] = self.records.get(chunk.path, 0) + _lines(chunk.data)
+
+    def _block(
+        self,
+        data: memoryview,
+        path: str,
+        header: tuple[str, ...],
+        delimiter: int | None,
+        quotes: bool,
+        carry: Carry,
+    ) -> None:
+        """Counts one block; without a delimiter its only column is ``header[0]``, or none in running text."""
+        block = narrowed(padded(data))
+        running = delimiter is None and not header
+        streams = Streams(block)
+        hits = list(self._hits(block, streams, delimiter, running))
+        if delimiter is None:
+            columns = [np.zeros(h.starts.size, np.int64) for h in hits]
+        elif hits or quotes:
+            end = block.size - PAD
+            while end > PAD and block[end - 1] == 10:
+                end -= 1
+            every = np.concatenate([h.starts for h in hits]) if hits else np.empty(0, np.int64)
+            flat = columns_of(streams, delimiter, quotes, every, end, carry)
+            if data and data[len(data) - 1] == 10 and not carry.quoted:
+                carry.column = 0
+            columns = np.split(flat, np.cumsum([h.starts.size for h in hits])[:-1]) if hits else []
+        else:
+            return
+        taken = np.zeros(block.size, np.bool_)
+        for hit, column in zip(hits, columns, strict=True):
+            self._count(block, hit, column, Table(path, header, delimiter, running), taken)
+
+    def _hits(self, block: Bytes, streams: Streams, delimiter: int | None, running: bool) -> Iterator[Hits]:
+        found = dict(zip(self._shape_rules, self._match(block, streams), strict=True))
+        shapes = dict(zip(self._shape_rules, self._shapes, strict=True))
+        for i, rule in enumerate(self.rules):
+            if rule.how == "shape":
+                starts = found[i]
+                if starts.size:
+                    length = shapes[i].length
+                    passed = CHECKS[rule.check](window(block, starts, length))
+                    yield Hits(i, starts, np.full(starts.size, length), passed)
+                continue
+            parts: Iterator[tuple[Positions, Positions, Flags]]
+            if rule.how == "split":
+                parts = iter((find_split(streams, rule.check, frozenset(b" -\t\n" if running else b" -\t")),))
+            elif rule.how == "cells":
+                parts = (
+                    iter(()) if delimiter is None else find_cells(block, delimiter, rule.check, self.engine)
+                )
+            else:
+                parts = iter((find_email(streams),))
+            for starts, lengths, passed in parts:
+                if starts.size:
+                    yield Hits(i, starts, lengths, passed)
+
+    # -- counting
+
+    def _count(self, block: Bytes, hit: Hits, column: Positions, table: Table, taken: Flags) -> None:
+        rule = self.rules[hit.rule]
+        lasts = hit.starts + hit.lengths - 1
+        keep = ~(taken[hit.starts] | taken[lasts])
+        before, after = block[hit.starts - 1], block[lasts + 1]
+        two_before, two_after = block[hit.starts - 2], block[lasts + 2]
+        if rule.how != "email":  # digits of a decimal fraction are no identifier
+            keep &= ~(((before == 46) & _IS_DIGIT[two_before]) | ((after == 46) & _IS_DIGIT[two_after]))
+        announced = self._speaking(rule.kind, table.header)[np.minimum(column, len(table.header))]
+        filled = np.zeros(keep.size, np.bool_)
+        if not rule.whole:
+            filled = _is_edge(before, table.delimiter) & _is_edge(after, table.delimiter)
+            joined = _IS_JOINING[before] | (_IS_JOINING[after] & _IS_ALNUM[two_after])
+            joined |= ((before == 45) & _IS_ALNUM[two_before]) | ((after == 45) & _IS_ALNUM[two_after])
+            lone = joined if rule.alone >= REPORTED else np.ones(keep.size, np.bool_)
+            unsure = np.flatnonzero(keep & hit.passed & ~announced & ~filled & (lone | (rule.alone < 0.9)))
+            for i in self._worth_a_look(hit.rule, table, unsure, lone):
+                announced[i] = self._announced_nearby(block, int(hit.starts[i]), rule.kind, table)
+            keep &= announced | ~lone
+        if not keep.any():
+            return
+        chosen = np.flatnonzero(keep)
+        starts, lasts, passed, column = hit.starts[chosen], lasts[chosen], hit.passed[chosen], column[chosen]
+        taken[starts[passed]] = True
+        taken[lasts[passed]] = True
+        young = np.zeros(chosen.size, np.bool_)
+        if (
+            self.under_age_after is not None
+            and rule.kind in BIRTH_AT
+            and rule.how == "shape"
+            and passed.any()
+        ):
+            young[passed] = (
+                number(window(block, starts[passed] + BIRTH_AT[rule.kind], 8)) > self.under_age_after
+            )
+        kinds_of_hit = (passed, passed & announced[chosen], passed & filled[chosen], young)
+        top = int(column.max()) + 1
+        candidates = np.bincount(column, minlength=top)
+        passes, words, fills, minors = (np.bincount(column[these], minlength=top) for these in kinds_of_hit)
+        for at in np.flatnonzero(candidates).tolist():
+            tally = self.tallies.setdefault((table.place(at), hit.rule), Tally())
+            tally.candidates += int(candidates[at])
+            tally.passed += int(passes[at])
+            tally.announced += int(words[at])
+            tally.alone_in_cell += int(fills[at])
+            tally.under_age += int(minors[at])
+            if not tally.sample and passes[at]:
+                first = np.flatnonzero(passed & (column == at))[0]
+                tally.sample = block[starts[first] : lasts[first] + 1].tobytes().decode("utf-8", "replace")
+
+    # -- words
+
+    def _speaking(self, kind: str, header: tuple[str, ...]) -> Flags:
+        """By column: does its name speak for the kind? One more entry, False, for columns beyond the header."""
+        known = self._last_speaking.get(kind)
+        if known is None or known[0] is not header:
+            known = header, np.array([*(self.speaks(column, kind) for column in header), False], np.bool_)
+            self._last_speaking[kind] = known
+        return known[1]
+
+    def speaks(self, column: str, kind: str) -> bool:
+        """Whether a column's name has a word of the kind."""
+        return self._words[kind].search(header_text(column)) is not None
+
+    def _worth_a_look(self, rule: int, table: Table, unsure: Positions, lone: Flags) -> list[int]:
+        """Which hits to look around for: all that need a word, and some of those that would only gain by one."""
+        needing: list[int] = unsure[lone[unsure]].tolist()
+        gaining: list[int] = unsure[~lone[unsure]].tolist()
+        used = self._looked.get((table.path, rule), 0)
+        gaining = gaining[: max(0, CURIOSITY - used)]
+        self._looked[table.path, rule] = used + len(gaining)
+        return needing + gaining
+
+    def _announced_nearby(self, block: Bytes, start: int, kind: str, table: Table) -> bool:
+        """Whether the last word of any kind before a hit, in its line or cell, is one of ``kind``."""
+        text = block[start - NEARBY : start].tobytes()
+        text = text[text.rfind(b"\n") + 1 :]
+        if table.delimiter is not None:
+            text = text[text.rfind(bytes((table.delimiter,))) + 1 :]
+        words = self._any_word.findall(header_text(text.decode("utf-8", "ignore")))
+        return bool(words) and self._words[kind].search(words[-1]) is not None
+
+
+_IS_JOINING = _mask(frozenset(b"/=_&?#%@.\\"))
+_EDGES = frozenset(b"\n\r\"'\t ")
+
+
+def _is_edge(side: NDArray[np.uint8], delimiter: int | None) -> Flags:
+    edges: Flags = (side == 10) | (side == 13) | (side == 34) | (side == 39)
+    return edges if delimiter is None else edges | (side == delimiter)
+
+
+def _lines(data: bytes | memoryview) -> int:
+    whole = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero(whole == 10)) + (whole.size > 0 and whole[-1] != 10)
+
+
+def _cut(data: bytes | memoryview) -> Iterator[memoryview]:
+    """The data in line-aligned parts of about :data:`BLOCK` bytes; a longer line stays whole."""
+    view = memoryview(data)
+    size, at = len(view), 0
+    whole = np.frombuffer(view, np.uint8)
+    while at < size:
+        end = min(at + BLOCK, size)
+        if end < size:
+            back = 4096
+            while True:  # the last line break of the part, looked for from its end
+                low = max(at, end - back)
+                breaks = np.flatnonzero(whole[low:end] == 10)
+                if breaks.size:
+                    end = low + int(breaks[-1]) + 1
+                    break
+                if low == at:
+                    further = np.flatnonzero(whole[end : end + 16 * BLOCK] == 10)
+                    end = end + int(further[0]) + 1 if further.size else min(size, end + 16 * BLOCK)
+                    break
+                back *= 8
+        yield view[at:end]
+        at = end

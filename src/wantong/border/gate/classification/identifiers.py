@@ -1,0 +1,271 @@
+"""Every identifier of the three places: is this string one? Published rules only, one string at a time.
+
+These are the reference forms: exact, readable, pure. The scanner uses their vectorised twins in ``checks.py``,
+which tests hold to these. A valid check never proves identity: it says that a number is well formed.
+
+Sources: GB 11643-1999 (citizen number, ISO 7064 MOD 11-2); GB 32100-2015 and GB 11714-1997 (unified social credit
+code and the organisation code inside it); Hong Kong identity card check digit as published by the Immigration
+Department's users (A=10 … Z=35, a missing letter 36); Decree-Law 19/99/M art. 12 (Macao BIR form); ICAO Doc 9303-3
+(machine readable zone); ISO/IEC 7812-1 (Luhn); ITU-T E.164 with the allocation tables of ``phonenumbers``.
+All functions take the bare identifier (see :func:`tidy`) and return a bool; none raises.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import cache
+
+import phonenumbers
+from phonenumbers import PhoneMetadata
+
+PROVINCES: frozenset[int] = frozenset(
+    (
+        *(11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46),
+        *(50, 51, 52, 53, 54, 61, 62, 63, 64, 65, 71),
+    )
+)
+"""The first two digits of GB/T 2260 area codes."""
+
+PERMIT_AREAS: frozenset[str] = frozenset(("810000", "820000", "830000"))
+"""Residence permits of Hong Kong, Macao and Taiwan residents carry these in the place of an area code (2018)."""
+
+CN_WEIGHTS: tuple[int, ...] = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+CN_CHECKS = "10X98765432"
+USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+USCC_WEIGHTS: tuple[int, ...] = tuple(pow(3, i, 31) for i in range(17))
+ORG_WEIGHTS: tuple[int, ...] = (3, 7, 9, 10, 5, 8, 4, 2)
+EARLIEST_BIRTH = 1880
+
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+
+
+def tidy(text: str) -> str:
+    """``text`` with full-width characters narrowed, letters raised, and spaces and hyphens left out."""
+    return re.sub(r"[\s\-‐-―·]+", "", text.translate(_FULL_WIDTH)).upper()
+
+
+def birth_date(number: str) -> date | None:
+    """The birth date inside an 18-character mainland number, or None if those digits are no date."""
+    if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
+        return None
+    try:
+        born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return None
+    return born if born.year >= EARLIEST_BIRTH else None
+
+
+def cn_check_digit(first17: str) -> str:
+    """The check character of a mainland number (ISO 7064 MOD 11-2)."""
+    return CN_CHECKS[sum(int(c) * w for c, w in zip(first17, CN_WEIGHTS, strict=True)) % 11]
+
+
+def is_cn_id(number: str) -> bool:
+    """Resident identity number (居民身份证): province, real date, check."""
+    return (
+        birth_date(number) is not None
+        and int(number[:2]) in PROVINCES
+        and cn_check_digit(number[:17]) == number[17]
+    )
+
+
+def is_cn_permit(number: str) -> bool:
+    """Residence permit of Hong Kong, Macao or Taiwan residents (港澳台居民居住证)."""
+    return (
+        birth_date(number) is not None
+        and number[:6] in PERMIT_AREAS
+        and cn_check_digit(number[:17]) == number[17]
+    )
+
+
+def hkid_check_digit(letters: str, digits: str) -> str:
+    """The character in brackets of a Hong Kong identity card number."""
+    first, second = (
+        (36, ord(letters) - 55) if len(letters) == 1 else (ord(letters[0]) - 55, ord(letters[1]) - 55)
+    )
+    total = 9 * first + 8 * second + sum(int(c) * w for c, w in zip(digits, range(7, 1, -1), strict=True))
+    return "0123456789A"[-total % 11]
+
+
+def is_hkid(number: str) -> bool:
+    """Hong Kong identity card number, the check character with or without brackets."""
+    parts = re.fullmatch(r"([A-Z]{1,2})([0-9]{6})(?:\(([0-9A])\)|([0-9A]))", number)
+    return parts is not None and hkid_check_digit(parts[1], parts[2]) == (parts[3] or parts[4])
+
+
+def is_mo_bir(number: str) -> bool:
+    """Macao resident identity card: form only, no check digit is published. ``1234567(8)`` or ``1234567/8``."""
+    return re.fullmatch(r"[157][0-9]{6}(?:\([0-9]\)|/?[0-9])", number) is not None
+
+
+def is_home_return_permit(number: str) -> bool:
+    """Mainland travel permit for Hong Kong and Macao residents (回乡证): form only; 9 characters, older cards 11."""
+    return re.fullmatch(r"[HM][0-9]{8}(?:[0-9]{2})?", number) is not None
+
+
+def is_exit_permit(number: str) -> bool:
+    """Exit-entry permit to Hong Kong and Macao (往来港澳通行证): form only."""
+    return re.fullmatch(r"C(?:[0-9]|[A-HJ-NP-Z])[0-9]{7}|W[0-9]{8}", number) is not None
+
+
+def is_passport(number: str) -> bool:
+    """Passport of the three places: form only (mainland E, G, D, S, P; Hong Kong H, K; Macao M and a letter)."""
+    return (
+        re.fullmatch(r"[EGDSP][0-9]{8}|E[A-HJ-NP-Z][0-9]{7}|[HK][A-Z]?[0-9]{8}|M[A-Z][0-9]{7}", number)
+        is not None
+    )
+
+
+def mrz_check_digit(field: str) -> int:
+    """The check digit of a machine readable field: weights 7 3 1, letters from 10, ``<`` nought."""
+    values = (0 if c == "<" else int(c, 36) for c in field)
+    return sum(value * (7, 3, 1)[i % 3] for i, value in enumerate(values)) % 10
+
+
+def is_mrz_line(line: str) -> bool:
+    """The line of a machine readable zone that carries the dates: 44 (TD3), 36 (TD2) or 30 characters (TD1)."""
+    if re.fullmatch(r"[A-Z0-9<]+", line) is None or len(line) not in (30, 36, 44):
+        return False
+    birth, expiry = (0, 8) if len(line) == 30 else (13, 21)
+    fields = [(birth, birth + 6), (expiry, expiry + 6)] + ([] if len(line) == 30 else [(0, 9)])
+    if len(line) == 44:
+        fields.append((28, 42))
+    if line[birth + 7] not in "MFX<" or not re.fullmatch(
+        "[A-Z<]{3}", line[15:18] if birth == 0 else line[10:13]
+    ):
+        return False
+
+    def agrees(start: int, end: int) -> bool:
+        given = line[end]
+        if given == "<" and set(line[start:end]) == {"<"}:
+            return True  # an empty optional field may leave its check digit out
+        return given.isdigit() and mrz_check_digit(line[start:end]) == int(given)
+
+    if len(line) == 44 and not (
+        line[43].isdigit() and mrz_check_digit(line[:10] + line[13:20] + line[21:43]) == int(line[43])
+    ):
+        return False
+    return all(agrees(start, end) for start, end in fields) and line[birth : birth + 4].isdigit()
+
+
+def is_luhn(number: str) -> bool:
+    """The Luhn check of ISO/IEC 7812-1."""
+    if not number.isascii() or not number.isdigit():
+        return False
+    return sum(sum(divmod(int(c) * (1 + i % 2), 10)) for i, c in enumerate(reversed(number))) % 10 == 0
+
+
+# issuer ranges by length: (length, lowest and highest first four digits); ISO/IEC 7812 registry as published by
+# UnionPay (62; the mainland's older 955-958 debit ranges), Visa, Mastercard, Amex, JCB, Diners, Discover
+CARD_RANGES: tuple[tuple[int, int, int], ...] = (
+    *((n, 6200, 6299) for n in (16, 17, 18, 19)),
+    *(
+        (16, low, high)
+        for low, high in ((4000, 4999), (5100, 5599), (2221, 2720), (3528, 3589), (6011, 6011), (6440, 6599))
+    ),
+    (13, 4000, 4999),
+    (19, 4000, 4999),
+    (19, 9550, 9589),
+    (15, 3400, 3499),
+    (15, 3700, 3799),
+    (14, 3000, 3059),
+    (14, 3600, 3699),
+    (14, 3800, 3999),
+    (16, 6040, 6050),
+    (19, 6030, 6050),
+    (16, 9400, 9409),
+    (19, 6210, 6299),
+)
+
+
+def is_bank_card(number: str) -> bool:
+    """Bank card: Luhn, and a length and prefix that issuers use."""
+    if not is_luhn(number) or len(set(number)) < 3:
+        return False
+    first = int(number[:4])
+    return any(len(number) == length and low <= first <= high for length, low, high in CARD_RANGES)
+
+
+def org_check_digit(first8: str) -> str:
+    """The check character of an organisation code (GB 11714)."""
+    check = -sum(int(c, 36) * w for c, w in zip(first8, ORG_WEIGHTS, strict=True)) % 11
+    return "X" if check == 10 else str(check)
+
+
+def is_uscc(number: str) -> bool:
+    """Unified social credit code: outer check, and the organisation code inside with its own."""
+    if re.fullmatch(r"[1-9A-HJ-NP-RTUWXY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}", number) is None:
+        return False
+    total = sum(USCC_ALPHABET.index(c) * w for c, w in zip(number, USCC_WEIGHTS, strict=False))
+    return USCC_ALPHABET[-total % 31] == number[17] and org_check_digit(number[8:16]) == number[16]
+
+
+@cache
+def _national(region: str, kinds: tuple[str, ...]) -> re.Pattern[str]:
+    """The allocation pattern of a place, from the tables of ``phonenumbers``."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    assert metadata is not None
+    parts = (getattr(metadata, kind) for kind in kinds)
+    return re.compile("|".join(f"(?:{part.national_number_pattern})" for part in parts if part))
+
+
+def is_cn_mobile(number: str) -> bool:
+    """Mainland mobile number, 11 digits without prefix, in an allocated range."""
+    return _national("CN", ("mobile",)).fullmatch(number) is not None
+
+
+def is_cn_landline(number: str) -> bool:
+    """Mainland landline with area code and its leading 0, in an allocated range."""
+    return (
+        re.fullmatch(r"0[0-9]{9,11}", number) is not None
+        and _national("CN", ("fixed_line",)).fullmatch(number[1:]) is not None
+        and len(number) >= 11
+    )
+
+
+def is_hk_phone(number: str) -> bool:
+    """Hong Kong fixed or mobile number, 8 digits, in an allocated range."""
+    return _national("HK", ("fixed_line", "mobile")).fullmatch(number) is not None
+
+
+def is_mo_phone(number: str) -> bool:
+    """Macao fixed or mobile number, 8 digits, in an allocated range."""
+    return _national("MO", ("fixed_line", "mobile")).fullmatch(number) is not None
+
+
+def is_phone(number: str) -> bool:
+    """A number of one of the three places, with its country code or, for mainland mobiles and landlines, without."""
+    bare = re.sub(r"[\s()\-]", "", number)
+    if bare.startswith(("+", "00")):
+        bare = bare.lstrip("+0")
+        try:
+            return phonenumbers.is_valid_number(phonenumbers.parse("+" + bare)) and bare[:2] in ("86", "85")
+        except phonenumbers.NumberParseException:
+            return False
+    return is_cn_mobile(bare) or is_cn_landline(bare)
+
+
+PLATE_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+
+
+def is_plate(text: str) -> bool:
+    """A mainland plate (GA 36: five characters, six for new energy), or a cross-boundary 粤Z····港/澳. No check exists."""
+    bare = tidy(text)
+    if re.fullmatch(r"[粤粵]Z[0-9A-HJ-NP-Z]{4}[港澳]", bare):
+        return True
+    if not re.fullmatch(
+        rf"[{PLATE_PROVINCES}][A-HJ-Z](?:[0-9A-HJ-NP-Z]{{4}}[0-9A-HJ-NP-Z学警挂]|[0-9A-HJ-NP-Z]{{6}})", bare
+    ):
+        return False
+    return sum(c.isdigit() for c in bare[2:]) >= 2
+
+
+_EMAIL = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,6}[A-Za-z]{2,18}"
+)
+
+
+def is_email(text: str) -> bool:
+    """An address as people have them: dotted local part, a domain with a letters-only top level."""
+    return _EMAIL.fullmatch(text) is not None and ".." not in text

@@ -1,0 +1,354 @@
+"""Shapes: what an identifier looks like as bytes, found at memory speed, by three interchangeable engines.
+
+A *shape* is a small, fixed-length regular expression over bytes (literals, classes, ``{n}``) between two
+boundaries. That is all candidates need, and the restriction pays twice:
+
+- a match is one number, its start, so hits stay in arrays and every check is done for all of them at once;
+- a shape can be matched *bit-parallel*: one bit a byte for each character class, packed 64 to a word, and a shape
+  becomes a handful of ANDs and shifts over words (the idea of Parabix, R. Cameron, PPoPP 2008). No call into
+  Python is made for a match, so a file full of identifiers is read as fast as one without.
+
+Engines: ``bits`` (NumPy, everywhere, the default), ``hyperscan`` (x86-64, one database a shape) and ``re2``. They
+give the same positions; tests hold them to it, and ``benchmarks/scan.py`` prints what each costs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+Positions = NDArray[np.int64]
+
+PAD = 128
+"""Line breaks put before and after a block, so that every window around a hit lies inside it."""
+
+_ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_ANY = frozenset(range(256))
+BOUNDARIES: dict[str, frozenset[int]] = {
+    # what may stand beside the shape; bytes of Chinese characters are neither letters nor digits here
+    "word": _ANY - _ALNUM,
+    "digit": _ANY - frozenset(b"0123456789"),
+    "mrz": _ANY - _ALNUM - frozenset(b"<"),
+    "any": _ANY,
+}
+
+_TOKEN = re.compile(
+    rb"(\[(?:\\x[0-9a-f]{2}|\\.|[^\]\\])+\]|\\x[0-9a-f]{2}|\\.|[^\\\[\]{}])(?:\{(\d+)\})?", re.DOTALL
+)
+_MEMBER = re.compile(rb"\\x([0-9a-f]{2})|\\(.)|(.)", re.DOTALL)
+
+
+def _members(token: bytes) -> frozenset[int]:
+    """The bytes a class or a literal stands for."""
+    body = token[1:-1] if token.startswith(b"[") and len(token) > 1 else token
+    units: list[int | None] = []  # None marks a range dash
+    for code, escaped, plain in _MEMBER.findall(body):
+        units.append(
+            int(code, 16) if code else None if plain == b"-" and token[:1] == b"[" else (escaped or plain)[0]
+        )
+    found: set[int] = set()
+    i = 0
+    while i < len(units):
+        low = units[i]
+        if low is None:  # a dash at an end is itself
+            found.add(ord("-"))
+            i += 1
+        elif i + 2 < len(units) and units[i + 1] is None and (high := units[i + 2]) is not None:
+            found.update(range(low, high + 1))
+            i += 3
+        else:
+            found.add(low)
+            i += 1
+    return frozenset(found)
+
+
+def parse(form: str) -> tuple[tuple[frozenset[int], int], ...]:
+    """``form`` as segments (class, how many), neighbours of one class joined. Raises ValueError if it is not a shape.
+
+    Characters outside ASCII stand for their UTF-8 bytes.
+    """
+    source = form.encode()
+    segments: list[tuple[frozenset[int], int]] = []
+    at = 0
+    while at < len(source):
+        token = _TOKEN.match(source, at)
+        if token is None:
+            raise ValueError(f"not a shape: {form!r} at {at}")
+        members, count = _members(token[1]), int(token[2] or 1)
+        if segments and segments[-1][0] == members:
+            count += segments.pop()[1]
+        segments.append((members, count))
+        at = token.end()
+    return tuple(segments)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One look of an identifier. ``form`` as in the module's text; boundaries by name (:data:`BOUNDARIES`)."""
+
+    form: str
+    before: str = "word"
+    after: str = "word"
+
+    @cached_property
+    def segments(self) -> tuple[tuple[frozenset[int], int], ...]:
+        return parse(self.form)
+
+    @cached_property
+    def length(self) -> int:
+        """Bytes, without boundaries."""
+        return sum(count for _, count in self.segments)
+
+    def regex(self) -> bytes:
+        """The shape with its boundaries as a regular expression over Latin-1 bytes (one byte each side)."""
+
+        def written(members: frozenset[int]) -> bytes:
+            return b"[" + b"".join(b"\\x%02x-\\x%02x" % bounds for bounds in _ranges(members)) + b"]"
+
+        body = b"".join(written(members) + (b"{%d}" % n if n > 1 else b"") for members, n in self.segments)
+        return written(BOUNDARIES[self.before]) + body + written(BOUNDARIES[self.after])
+
+
+def _ranges(members: frozenset[int]) -> list[tuple[int, int]]:
+    bounds: list[tuple[int, int]] = []
+    for byte in sorted(members):
+        if bounds and bounds[-1][1] == byte - 1:
+            bounds[-1] = (bounds[-1][0], byte)
+        else:
+            bounds.append((byte, byte))
+    return bounds
+
+
+def padded(data: bytes | memoryview) -> Bytes:
+    """``data`` between two runs of :data:`PAD` line breaks, as an array of a whole number of 64-byte words."""
+    size = len(data)
+    total = -(-(size + 2 * PAD) // 64) * 64
+    block = np.empty(total, np.uint8)
+    block[:PAD] = 10
+    block[PAD : PAD + size] = np.frombuffer(data, np.uint8)
+    block[PAD + size :] = 10
+    return block
+
+
+class Matcher(Protocol):
+    """Finds the starts of every shape in a padded block; ``starts[i]`` belongs to ``shapes[i]``, ascending.
+
+    ``streams`` may carry bit streams of the block made already; only ``bits`` has a use for them.
+    """
+
+    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]: ...
+
+
+_NONE: Positions = np.empty(0, np.int64)
+
+
+def positions(words: Words) -> Positions:
+    """Where the bits of a stream are set, ascending."""
+    filled = np.flatnonzero(words)
+    if not filled.size:
+        return _NONE
+    left, base = words[filled], filled << 6
+    rounds: list[Positions] = []
+    while base.size:  # one round takes the lowest bit of each word: hits are sparse, so one or two rounds do
+        below = (left & -left) - np.uint64(1)
+        rounds.append(base + np.bitwise_count(below))
+        left = left & (left - np.uint64(1))
+        more = np.flatnonzero(left)
+        left, base = left[more], base[more]
+    return rounds[0] if len(rounds) == 1 else np.sort(np.concatenate(rounds))
+
+
+def down(words: Words, by: int) -> Words:
+    """Bit ``i`` of the result is bit ``i + by`` of ``words``; 0 < by < 64."""
+    moved = words >> np.uint64(by)
+    moved[:-1] |= words[1:] << np.uint64(64 - by)
+    return moved
+
+
+def up(words: Words, by: int) -> Words:
+    """Bit ``i`` of the result is bit ``i - by`` of ``words``; 0 < by < 64."""
+    moved = words << np.uint64(by)
+    moved[1:] |= words[:-1] >> np.uint64(64 - by)
+    return moved
+
+
+class Streams:
+    """The bit streams of one block: which bytes belong to a class, where runs of a class begin. Made once each."""
+
+    def __init__(self, block: Bytes) -> None:
+        self.block = block
+        self._ranges: dict[tuple[int, int], Words] = {}
+        self._classes: dict[frozenset[int], Words] = {}
+        self._runs: dict[tuple[frozenset[int], int], Words | None] = {}
+        self._tails: dict[tuple[Any, ...], Words | None] = {}
+
+    def _range(self, low: int, high: int) -> Words:
+        made = self._ranges.get((low, high))
+        if made is None:
+            inside = (
+                self.block == low if low == high else (self.block - np.uint8(low)) <= np.uint8(high - low)
+            )
+            made = self._ranges[low, high] = np.packbits(inside, bitorder="little").view(np.uint64)
+        return made
+
+    def members(self, members: frozenset[int]) -> Words:
+        """Bit ``i`` says whether byte ``i`` is in the class."""
+        made = self._classes.get(members)
+        if made is None:
+            if len(members) > 128:
+                made = ~self.members(_ANY - members)
+            elif not members:
+                made = np.zeros(self.block.size // 64, np.uint64)
+            else:
+                first, *rest = (self._range(low, high) for low, high in _ranges(members))
+                made = first.copy() if rest else first
+                for stream in rest:
+                    made |= stream
+            self._classes[members] = made
+        return made
+
+    def run(self, members: frozenset[int], length: int) -> Words | None:
+        """Bit ``i`` says whether bytes ``i`` … ``i + length - 1`` are all in the class; None if nowhere."""
+        key = members, length
+        if key not in self._runs:
+            if length == 1:
+                made: Words | None = self.members(members)
+            else:
+                # the longest power of two below: shared by all lengths above it
+                half = 1 << ((length - 1).bit_length() - 1)
+                part = self.run(members, half)
+                made = None if part is None else part & down(part, length - half)
+            self._runs[key] = made if made is not None and made.any() else None
+        return self._runs[key]
+
+    def starts(self, shape: Shape) -> Words | None:
+        """Bit ``i`` says whether the shape, with its boundaries, begins at byte ``i``; None if nowhere."""
+        tail = self._tail(shape.segments, shape.after)
+        if tail is None:
+            return None
+        if shape.before != "any":
+            key = ("before", shape.before)
+            if key not in self._tails:
+                self._tails[key] = up(self.members(BOUNDARIES[shape.before]), 1)
+            before = self._tails[key]
+            assert before is not None
+            tail = tail & before
+        return tail
+
+    def _tail(self, segments: tuple[tuple[frozenset[int], int], ...], after: str) -> Words | None:
+        """Where ``segments`` and then the boundary ``after`` lie; shapes with the same end share it."""
+        key = segments, after
+        if key not in self._tails:
+            (members, count), *rest = segments
+            made: Words | None = None
+            if not rest:
+                made = self.run(members, count)
+                if made is not None and after != "any":
+                    made = made & down(self.members(BOUNDARIES[after]), count)
+            elif (
+                follows := self._tail(tuple(rest), after)
+            ) is not None:  # most shapes end here: the tail is nowhere
+                head = self.run(members, count)
+                made = None if head is None else head & down(follows, count)
+            if made is not None and not made.any():
+                made = None
+            self._tails[key] = made
+        return self._tails[key]
+
+
+class BitMatcher:
+    """The bit-parallel engine; see the module's text."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        self.shapes = tuple(shapes)
+
+    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
+        streams = streams or Streams(block)
+        found = (streams.starts(shape) for shape in self.shapes)
+        return [_inside(_NONE if words is None else positions(words), block) for words in found]
+
+
+def _inside(starts: Positions, block: Bytes) -> Positions:
+    return starts[(starts >= 1) & (starts < block.size - 1)]
+
+
+class HyperscanMatcher:
+    """One Hyperscan database a shape: measured faster than one database for all, which mixes weak patterns."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        import hyperscan
+
+        self.shapes = tuple(shapes)
+        self.databases: list[Any] = []
+        for shape in self.shapes:
+            database = hyperscan.Database()
+            flags = hyperscan.HS_FLAG_DOTALL
+            database.compile(expressions=[shape.regex()], ids=[0], elements=1, flags=[flags])
+            self.databases.append(database)
+
+    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
+        data = block.tobytes()
+        found: list[Positions] = []
+        for shape, database in zip(self.shapes, self.databases, strict=True):
+            ends: list[int] = []
+            keep = ends.append
+
+            def hit(
+                _id: int,
+                _from: int,
+                to: int,
+                _flags: int,
+                _context: object,
+                keep: Callable[[int], None] = keep,
+            ) -> None:
+                keep(to)
+
+            database.scan(data, match_event_handler=hit)
+            found.append(np.asarray(ends, np.int64) - (shape.length + 1))
+        return found
+
+
+class Re2Matcher:
+    """google-re2; every start is tried, for neighbours may share a boundary."""
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        import re2
+
+        self.shapes = tuple(shapes)
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.dot_nl = True
+        options.log_errors = False
+        self.patterns = [re2.compile(shape.regex(), options) for shape in self.shapes]
+
+    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
+        data = block.tobytes()
+        found: list[Positions] = []
+        for pattern in self.patterns:
+            starts: list[int] = []
+            at = 0
+            while (match := pattern.search(data, at)) is not None:
+                starts.append(match.start() + 1)
+                at = match.start() + 1
+            found.append(np.asarray(starts, np.int64))
+        return found
+
+
+ENGINES: dict[str, Callable[[Sequence[Shape]], Matcher]] = {
+    "bits": BitMatcher,
+    "hyperscan": HyperscanMatcher,
+    "re2": Re2Matcher,
+}
+
+
+def matcher(shapes: Sequence[Shape], engine: str = "auto") -> Matcher:
+    """A matcher for ``shapes``; ``auto`` is ``bits``. Raises KeyError for an unknown engine, ImportError if absent."""
+    return ENGINES["bits" if engine == "auto" else engine](shapes)

@@ -1,0 +1,140 @@
+"""``wantong scan``: what personal and graded data files hold."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wantong.ground.i18n import LANGUAGES, pick, t
+
+
+@click.command("scan")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the texts."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "bits", "hyperscan", "re2"]),
+    default="auto",
+    help="All find the same.",
+)
+@click.option(
+    "--on", type=click.DateTime(["%Y-%m-%d"]), help="Day by which children's ages are told (default: today)."
+)
+@click.option(
+    "--declared",
+    type=click.Choice(["core", "important", "general"]),
+    help="The owner's word under GB/T 43697.",
+)
+def command(
+    paths: tuple[Path, ...], as_json: bool, lang: str, engine: str, on: Any, declared: str | None
+) -> None:
+    """Say what personal data PATH… hold, how sure that is and why, and how the laws of the three places grade it.
+
+    Reads CSV, TSV, JSON, JSON lines, Parquet, XLSX, DOCX, PDF and text, folders and ZIP archives. Exit status 0 if
+    all was read, 1 if something could not be read.
+    """
+    from wantong.border.gate.classification.scan import scan
+
+    day = on.date() if on else date.today()  # noqa: DTZ011  (ages are told by the calendar on the wall)
+    with _Bar(sys.stderr.isatty()) as bar:
+        report = scan(paths, progress=bar.moved, engine=engine, on=day, declared=declared)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(lang), ensure_ascii=False, indent=2))
+    else:
+        _show(report, lang)
+    if any(not getattr(problem, "complete", False) for problem in report.problems):
+        raise SystemExit(1)
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        self._progress: Any = None
+        self._task: Any = None
+        if shown:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+
+    def __enter__(self) -> _Bar:
+        if self._progress:
+            self._progress.start()
+            self._task = self._progress.add_task("", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def moved(self, path: str, done: int, total: int) -> None:
+        if self._progress:
+            self._progress.update(
+                self._task, description=Path(path).name[-40:], completed=done, total=total or None
+            )
+
+
+def _show(report: Any, lang: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from wantong.border.gate.classification.kinds import kind
+
+    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=False)
+    told = report.to_dict(lang)
+    if told["findings"]:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("path", "column", "kind", "count", "confidence", "sample", "reason"):
+            right = title in ("count", "confidence")
+            table.add_column(
+                t(f"scan.table.{title}", lang), justify="right" if right else "left", overflow="fold"
+            )
+        for row in told["findings"]:
+            name = pick(kind(row["kind"]).names, lang).text
+            cells = (row["path"], row["column"] or "—", f"{name} ({row['kind']})", f"{row['count']:,}",
+                     f"{row['confidence']:.2f}", row["sample"], row["reason"])  # fmt: skip
+            table.add_row(*(Text(cell) for cell in cells))  # never markup: cells come from files
+        console.print(table)
+    else:
+        console.print(Text(t("scan.grade.nothing", lang)))
+    console.print()
+    for law, grade in told["grades"].items():
+        console.print(Text(f"{law}: {_in_short(law, grade, lang)}  {grade['reason']}"))
+    for question in told["questions"]:
+        place = " · ".join(part for part in (question["path"], question["column"]) if part)
+        console.print(Text(f"? {question['text']}" + (f"  [{place}]" if place else "")))
+
+
+def _in_short(law: str, grade: dict[str, Any], lang: str) -> str:
+    if law == "gbt-43697":
+        return t(f"scan.level.{grade['level'] or 'unknown'}", lang)
+    if not grade["personal"]:
+        return t("scan.level.not-personal", lang)
+    return t("scan.level.sensitive" if grade["sensitive"] else "scan.level.personal", lang) + (
+        f" ({', '.join(grade['classes'])})" if grade.get("classes") else ""
+    )
