@@ -1,0 +1,312 @@
+"""Readers: any file, folder or archive as a stream of chunks, in bounded memory and time.
+
+CSV, TSV, JSON lines, JSON, Parquet, XLSX, DOCX, PDF text, plain text, and folders and ZIP archives of these, in
+UTF-8, UTF-16, GB18030, Big5 (with the Hong Kong supplement) or Windows-1252. A format is told by its bytes, not by
+its name. Whatever cannot be read, or only in part, is a :class:`ReadProblem` in the same stream, in its place, and
+the reading goes on with the next file: nothing is passed over in silence.
+
+Text is streamed in this process (blocks of 4 MiB; measured in `benchmarks/readers.py`); the structured formats are
+parsed in a process that can be killed (:mod:`.worker`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..chunks import Chunk, TextChunk
+from . import archive, delimited, formats, jsons
+from .encoding import Encoding, Utf8Pieces, detect
+from .limits import Budget, Limits
+from .problems import (
+    Encrypted,
+    LimitReached,
+    LinkSkipped,
+    MixedEncoding,
+    NotAFile,
+    ReadProblem,
+    Remark,
+    Unreadable,
+    Unsupported,
+    WrongExtension,
+)
+from .source import ByteSource, FileSource
+from .worker import Workshop
+
+__all__ = ["Limits", "Progress", "ReadProblem", "Remark", "open_path"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with (the file being read, bytes read so far of all files, bytes in all), both as they lie on disk."""
+
+_SAMPLE = 1 << 18
+
+
+def open_path(
+    path: str | Path,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Chunk | ReadProblem]:
+    """Everything a file or folder holds, as chunks, and a :class:`ReadProblem` for whatever could not be read.
+
+    ``path`` itself may be a symbolic link; links inside folders and archives are not followed. Nothing is raised
+    for what a file does; closing the iterator frees all it holds.
+    """
+    limits = limits or Limits()
+    budget = Budget(limits, clock)
+    with Workshop(limits) as workshop:
+        reading = _Reading(budget, workshop, progress)
+        try:
+            yield from reading.path(Path(path), str(path))
+        except LimitReached as reached:  # of the read as a whole: time, files, bytes unpacked
+            yield reached
+
+
+class _Reading:
+    def __init__(self, budget: Budget, workshop: Workshop, progress: Progress | None) -> None:
+        self._budget, self._workshop, self._progress = budget, workshop, progress
+        self._done = self._total = 0
+
+    def path(self, path: Path, place: str) -> Iterator[Chunk | ReadProblem]:
+        if path.is_dir():
+            if self._progress:
+                self._total = _size_of_folder(path, self._budget.limits.entries)
+            yield from self._folder(path, place.rstrip("/"), 1)
+            return
+        try:
+            source = FileSource(path, place)
+        except ReadProblem as problem:
+            yield problem
+            return
+        except OSError as error:
+            yield Unreadable(place, error.strerror or type(error).__name__)
+            return
+        self._total = source.size
+        yield from self._top_level(source)
+
+    def _folder(self, folder: Path, place: str, depth: int) -> Iterator[Chunk | ReadProblem]:
+        if depth > self._budget.limits.folder_depth:
+            yield LimitReached(place, "folder_depth", self._budget.limits.folder_depth)
+            return
+        try:
+            found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unreadable(place, error.strerror or type(error).__name__)
+            return
+        for entry in found:
+            inside = f"{place}/{entry.name.encode('utf-8', 'replace').decode()}"
+            self._budget.check_time(inside)
+            if entry.is_symlink():
+                yield LinkSkipped(inside)
+            elif entry.is_dir(follow_symlinks=False):
+                yield from self._folder(Path(entry.path), inside, depth + 1)
+            elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                yield NotAFile(inside)
+            else:
+                self._budget.spend_entry(inside)
+                try:
+                    source = FileSource(Path(entry.path), inside)
+                except ReadProblem as problem:
+                    yield problem
+                    continue
+                yield from self._top_level(source)
+
+    def _top_level(self, source: FileSource) -> Iterator[Chunk | ReadProblem]:
+        if self._progress:
+            self._progress(source.place, self._done, self._total)
+        yield from self.file(source, 0)
+        self._done += source.size
+        if self._progress:
+            self._progress(source.place, self._done, self._total)
+
+    def file(self, source: ByteSource, depth: int) -> Iterator[Chunk | ReadProblem]:
+        """One file; problems of this file are yielded, bounds of the whole read raised."""
+        try:
+            yield from self._recognised(source, depth)
+        except LimitReached as reached:
+            if reached.params["limit"] in ("seconds", "entries", "unpacked_bytes"):
+                raise
+            yield reached
+        except ReadProblem as problem:
+            yield problem
+        except OSError as error:
+            yield Unreadable(source.place, error.strerror or type(error).__name__)
+
+    def _recognised(self, source: ByteSource, depth: int) -> Iterator[Chunk | ReadProblem]:
+        with source.open() as stream:
+            head = _read_up_to(stream, _SAMPLE)
+        promised = formats.by_extension(source.name)
+        format = formats.by_magic(head[: formats.HEAD])
+        if format is None:
+            yield from self._text(source, head, promised)
+            return
+        if format == "zip":
+            yield from self._zip(source, depth, promised)
+            return
+        if promised not in (None, format) and format in ("pdf", "parquet"):
+            yield WrongExtension(source.place, format)
+        if format in ("pdf", "parquet"):
+            with source.open_seekable() as file:
+                yield from self._workshop.read(format, file, source.place, source.size, self._budget)
+        elif format == "parquet-encrypted" or (format == "ole" and _ENCRYPTED_PACKAGE in head):
+            yield Encrypted(source.place)
+        else:
+            yield Unsupported(source.place, format)
+
+    def _zip(self, source: ByteSource, depth: int, promised: str | None) -> Iterator[Chunk | ReadProblem]:
+        with source.open_seekable() as file:
+            opened = archive.open_archive(file, source.place, self._budget)
+            format = formats.office_kind(frozenset(opened.namelist()))
+            if promised not in (None, format):
+                yield WrongExtension(source.place, format)
+            if format != "zip":
+                yield from self._workshop.read(format, file, source.place, source.size, self._budget)
+                return
+            if depth >= self._budget.limits.depth:
+                yield LimitReached(source.place, "depth", self._budget.limits.depth)
+                return
+            for entry in archive.entries(opened, source.place, self._budget):
+                if isinstance(entry, ReadProblem):
+                    yield entry
+                else:
+                    yield from self.file(entry, depth + 1)
+
+    def _text(self, source: ByteSource, head: bytes, promised: str | None) -> Iterator[Chunk | ReadProblem]:
+        encoding = detect([head, *self._samples(source, head)])
+        if encoding.name.startswith(("utf-16", "utf-32")):
+            pass  # zeros are half of such text
+        elif formats.is_binary(head[: formats.HEAD]):
+            yield Unsupported(source.place, _suffix(source.name))
+            return
+        with source.open() as stream:
+            pieces = Utf8Pieces(self._watched(stream, source), encoding, self._budget, source.place)
+            yield from read_text(pieces, source, promised, self._budget.limits)
+            if pieces.repaired or pieces.lost:
+                yield MixedEncoding(source.place, encoding.name, pieces.repaired or pieces.lost)
+
+    def _samples(self, source: ByteSource, head: bytes) -> Iterator[bytes]:
+        """Pieces of the rest: a file may begin with pages of ASCII and still be in GB18030."""
+        if len(head) < _SAMPLE or not isinstance(source, FileSource):
+            return
+        with source.open() as stream:
+            for part in range(1, 8):
+                stream.seek(max(len(head), source.size * part // 8))
+                piece = stream.read(_SAMPLE // 8)
+                yield piece[piece.find(b"\n") + 1 :]
+
+    def _watched(self, stream: BinaryIO, source: ByteSource) -> BinaryIO:
+        if self._progress and isinstance(source, FileSource):
+            return cast(BinaryIO, _Watched(stream, source.place, self._done, self._total, self._progress))
+        return stream
+
+
+_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+
+
+def read_text(
+    pieces: Utf8Pieces, source: ByteSource, promised: str | None, limits: Limits
+) -> Iterator[Chunk | ReadProblem]:
+    """Text in whatever form its content has: JSON, a table, or running text."""
+    stream = iter(pieces)
+    first = next(stream, None)
+    if first is None:
+        return
+    sample = bytes(first[: delimited.SNIFFED])
+    kind = text_kind(sample, promised)
+    if b"\n" not in sample and isinstance(kind, delimited.Dialect) and _first_line_too_wide(first, limits.columns):
+        yield LimitReached(source.place, "columns", limits.columns)
+        kind = "text"
+    if kind == "lines":
+        yield from jsons.read_lines(_chain(first, stream), source.place, limits)
+    elif kind == "json":
+        yield from jsons.read(_chain(first, stream), source.place, limits)
+    elif isinstance(kind, delimited.Dialect):
+        yield from delimited.read(stream, first, kind, source.place, limits)
+    else:
+        line = 1
+        for piece in _chain(first, stream):
+            data = bytes(piece)
+            yield TextChunk(source.place, data, line)
+            line += data.count(b"\n")
+
+
+def text_kind(sample: bytes, promised: str | None) -> str | delimited.Dialect:
+    """``json``, ``lines``, ``text`` or the dialect of a table, for a UTF-8 text that begins with ``sample``."""
+    start = sample.lstrip()[:1]
+    if start in (b"{", b"["):
+        if promised == "lines" or (promised != "json" and jsons.looks_like_lines(sample)):
+            return "lines"
+        if promised == "json" or (promised != "delimited" and jsons.looks_like_document(sample)):
+            return "json"
+    if promised == "json" and jsons.looks_like_lines(sample):
+        return "lines"
+    cut = sample.rfind(b"\n") + 1 if len(sample) >= delimited.SNIFFED else len(sample)
+    return delimited.sniff(sample[: cut or len(sample)], expected=promised == "delimited") or "text"
+
+
+def _first_line_too_wide(first: memoryview | bytes, columns: int) -> bool:
+    line = bytes(first).partition(b"\n")[0]
+    return any(line.count(delimiter.encode()) >= columns for delimiter in delimited.DELIMITERS)
+
+
+def _chain(first: memoryview | bytes, rest: Iterator[memoryview | bytes]) -> Iterator[memoryview | bytes]:
+    yield first
+    yield from rest
+
+
+def _read_up_to(stream: BinaryIO, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count and (piece := stream.read(count - len(parts))):
+        parts += piece
+    return bytes(parts)
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lstrip(".").lower()[:16] or "binary"
+
+
+def _size_of_folder(folder: Path, entries: int) -> int:
+    total = 0
+    for count, path in enumerate(folder.rglob("*")):
+        if count > entries:
+            break
+        if path.is_file() and not path.is_symlink():
+            total += path.stat().st_size
+    return total
+
+
+class _Watched:
+    """A stream that reports how far it has been read."""
+
+    def __init__(self, stream: BinaryIO, place: str, done: int, total: int, progress: Progress) -> None:
+        self._stream, self._place, self._total, self._progress = stream, place, total, progress
+        self._done = done
+
+    def readinto(self, target: memoryview) -> int:
+        count: int = self._stream.readinto(target)  # type: ignore[attr-defined]
+        self._tell(count or 0)
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._tell(len(data))
+        return data
+
+    def _tell(self, count: int) -> None:
+        self._done += count
+        self._progress(self._place, self._done, self._total)
+
+
+def open_text(source: ByteSource, budget: Budget) -> tuple[BinaryIO, Utf8Pieces, Encoding]:
+    """A text file for those who write it anew: its stream (to close), its pieces, its encoding."""
+    stream = source.open()
+    head = _read_up_to(stream, _SAMPLE)
+    stream.close()
+    encoding = detect([head])
+    stream = source.open()
+    return stream, Utf8Pieces(stream, encoding, budget, source.place), encoding

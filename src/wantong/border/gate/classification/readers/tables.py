@@ -1,0 +1,181 @@
+"""What every table has in common: where its header stands, and turning rows into columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from ..chunks import CellsChunk
+from .limits import MIB, Limits
+from .problems import CellsCut, LimitReached, ReadProblem
+
+HEADER_ROWS = 40
+"""A header is looked for in so many first rows: notices of an office may stand above it."""
+
+_DATA = re.compile(
+    r"[-+(]?[\d０-９][\d０-９.,:/\s%eE()+-]*\Z"  # a number, a date, a time
+    r"|[^@\s]+@[^@\s]+\.\w+\Z"
+    r"|\d{4}年.*|(?=.*\d{5}).+",  # a written date; anything with a long number
+    re.DOTALL,
+)
+_YEAR = re.compile(r"(?:19|20)\d\d[年]?\Z")
+_LABELS = frozenset(
+    [
+        "id",
+        "no",
+        "name",
+        "names",
+        "email",
+        "e-mail",
+        "mail",
+        "phone",
+        "mobile",
+        "tel",
+        "address",
+        "passport",
+        "hkid",
+        "dob",
+        "date",
+        "text",
+        "nome",
+        "telefone",
+        "morada",
+        "姓名",
+        "名称",
+        "名稱",
+        "证件号",
+        "證件號",
+        "证件号码",
+        "證件號碼",
+        "身份证",
+        "身份證",
+        "身份证号",
+        "身份證號",
+        "身份证号码",
+        "身份證號碼",
+        "电话",
+        "電話",
+        "手机",
+        "手機",
+        "手机号",
+        "手机号码",
+        "邮箱",
+        "郵箱",
+        "电邮",
+        "電郵",
+        "地址",
+        "住址",
+        "序号",
+        "序號",
+        "编号",
+        "編號",
+        "备注",
+        "備註",
+        "性别",
+        "性別",
+        "车牌",
+        "車牌",
+        "卡号",
+        "卡號",
+        "账号",
+        "帳號",
+        "出生日期",
+    ]
+)
+
+
+def find_header(rows: Sequence[Sequence[str]]) -> int | None:
+    """Which of a table's first rows names its columns; None if none does (the data begin at once).
+
+    The header is the first row about as wide as the table, if it looks like names and not like data.
+    """
+    widths = Counter(len(cells) for row in rows if (cells := _filled(row)))
+    if not widths:
+        return None
+    usual = max(widths, key=lambda width: (widths[width], width))
+    for index, row in enumerate(rows[:HEADER_ROWS]):
+        cells = _filled(row)
+        if len(cells) < max(1, 0.6 * usual) or (usual > 1 and len(cells) == 1):
+            continue
+        return index if _names(cells, [_filled(below) for below in rows[index + 1 :]]) else None
+    return None
+
+
+def _filled(row: Sequence[str]) -> list[str]:
+    return [cell.strip() for cell in row if cell and cell.strip()]
+
+
+def _names(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    data = sum(1 for cell in cells if _DATA.match(cell) and not _YEAR.match(cell))
+    if data > 0.2 * len(cells) or any(len(cell) > 200 for cell in cells):
+        return False
+    if len(cells) == 1:
+        label = cells[0].lower()
+        others = [row[0] for row in below if row]
+        return label in _LABELS or (
+            bool(others) and sum(1 for cell in others if _DATA.match(cell)) > len(others) / 2
+        )
+    repeated = sum(1 for cell in cells if any(cell in row for row in below[:HEADER_ROWS]))
+    return len(set(cells)) >= 0.8 * len(cells) and repeated <= 0.3 * len(cells)
+
+
+def column_name(header: Sequence[str], index: int) -> str:
+    """The name of column ``index`` (from 0); a column without one is called ``#3`` by its place."""
+    name = header[index].strip() if index < len(header) else ""
+    return name or f"#{index + 1}"
+
+
+class Columns:
+    """Rows in, :class:`CellsChunk` out: cells gathered a column at a time until about a MiB is held.
+
+    Rows may be ragged and numbers may jump (an XLSX leaves out empty rows). Cells longer than the bound are cut,
+    which :meth:`remarks` tells.
+    """
+
+    def __init__(self, path: str, header: Sequence[str], limits: Limits) -> None:
+        self._path, self._header, self._limits = path, header, limits
+        self._rows: list[Sequence[str]] = []
+        self._first = 1
+        self._size = 0
+        self._cut = 0
+        self._too_wide = False
+
+    def add(self, number: int, row: Sequence[str]) -> Iterator[CellsChunk]:
+        """One row, ``number`` from 1; yields chunks when enough is held."""
+        if number != self._first + len(self._rows):
+            yield from self.flush()
+            self._first = number
+        if len(row) > self._limits.columns:
+            self._too_wide = True
+            row = [*row[: self._limits.columns - 1], " ".join(row[self._limits.columns - 1 :])]
+        self._rows.append(row)
+        self._size += sum(map(len, row)) + len(row)
+        if self._size >= MIB:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[CellsChunk]:
+        """What is still held."""
+        rows, first = self._rows, self._first
+        self._rows, self._first, self._size = [], first + len(rows), 0
+        for index, cells in enumerate(zip_longest(*rows, fillvalue="")):
+            if any(cells):
+                yield CellsChunk(self._path, column_name(self._header, index), self._lines(cells), first)
+
+    def remarks(self) -> Iterator[ReadProblem]:
+        """What happened to be out of bounds."""
+        if self._too_wide:
+            yield LimitReached(self._path, "columns", self._limits.columns)
+        if self._cut:
+            yield CellsCut(self._path, self._cut, self._limits.cell_bytes)
+
+    def _lines(self, cells: Sequence[str]) -> bytes:
+        limit = self._limits.cell_bytes
+        if max(map(len, cells)) > limit:
+            self._cut += sum(1 for cell in cells if len(cell) > limit)
+            cells = [cell[:limit] for cell in cells]
+        joined = "\n".join(cells)
+        if joined.count("\n") >= len(cells) or "\r" in joined:
+            joined = "\n".join(" ".join(cell.splitlines()) for cell in cells)
+        return joined.encode("utf-8", "replace")
