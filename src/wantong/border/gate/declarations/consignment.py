@@ -1,0 +1,108 @@
+"""What is brought before the gate: which data, from whom, to whom, what for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from wantong.border.gate.declarations import outgoing
+from wantong.border.gate.declarations.problems import BadConsignment
+from wantong.ground import canonical
+
+Direction = Literal["export", "import"]
+JURISDICTIONS: Mapping[str, str] = {"gd": "CN", "hk": "HK", "mo": "MO"}
+"""The place of a node as the rule base writes it."""
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*(;.*)?")
+_HEX = re.compile(r"[0-9a-f]{64}")
+MAX_FACTS = 200
+
+
+@dataclass(frozen=True)
+class Consignment:
+    """A payload with its papers.
+
+    ``fields`` are the columns that are to leave; ``facts`` are named as in the rule base; ``subject_column`` holds
+    the persons' identifiers, if it is personal data; ``sender`` and ``receiver`` are participant ids. ``retain_until``
+    is the day on which the receiver must have deleted it. Of an import also: ``sha256`` (hex), the digest that the
+    sender promised, and ``waybill``, what his gate says (see ``services.waybill``).
+    """
+
+    dataset_id: str
+    title: str
+    path: Path
+    media_type: str
+    fields: tuple[str, ...]
+    facts: Mapping[str, Any]
+    purpose: str
+    receiver: str
+    sender: str
+    direction: Direction
+    transfer_id: str
+    agreement_id: str = ""
+    subject_column: str = ""
+    retain_until: dt.date | None = None
+    sha256: str = ""
+    waybill: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, jurisdiction: str) -> Consignment:
+        """This consignment brought to one form, with the facts that a node in ``jurisdiction`` knows by itself.
+
+        Raises BadConsignment naming the first field that cannot be.
+        """
+        for name, limit in _TEXTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or len(value) > limit or "\x00" in value:
+                raise BadConsignment(field=name, reason=f"it must be a text of at most {limit} characters")
+            if not value.strip() and name not in _OPTIONAL:
+                raise BadConsignment(field=name, reason="it is empty")
+        if not outgoing.is_name(self.transfer_id):
+            raise BadConsignment(field="transfer_id", reason="letters, digits and . _ : - only, at most 128")
+        if self.direction not in ("export", "import"):
+            raise BadConsignment(field="direction", reason="it must be export or import")
+        if not _MEDIA_TYPE.fullmatch(self.media_type):
+            raise BadConsignment(field="media_type", reason="it is no media type")
+        if not self.fields or len(set(self.fields)) != len(self.fields) or not all(self.fields):
+            raise BadConsignment(field="fields", reason="each column once, at least one")
+        if self.sha256 and not _HEX.fullmatch(self.sha256):
+            raise BadConsignment(field="sha256", reason="it must be 64 hexadecimal digits")
+        if self.sender == self.receiver:
+            raise BadConsignment(field="receiver", reason="sender and receiver are the same")
+        return Consignment(**{**self.__dict__, "facts": self._framed(JURISDICTIONS[jurisdiction])})
+
+    def digest(self, payload_sha256: str) -> str:
+        """What this consignment is, wherever its payload lies: ``sha256:<hex>``."""
+        content = {k: v for k, v in self.__dict__.items() if k not in ("path", "sha256")}
+        content["facts"] = {name: repr(value) for name, value in self.facts.items()}
+        content["fields"] = list(self.fields)
+        content["waybill"] = repr(sorted(self.waybill.items()))
+        content["retain_until"] = self.retain_until.isoformat() if self.retain_until else None
+        return canonical.digest({**content, "payload": payload_sha256})
+
+    def _framed(self, place: str) -> dict[str, Any]:
+        if len(self.facts) > MAX_FACTS:
+            raise BadConsignment(field="facts", reason=f"there are more than {MAX_FACTS}")
+        facts = {
+            name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.facts.items()
+        }
+        own = "from_jurisdiction" if self.direction == "export" else "to_jurisdiction"
+        if facts.setdefault(own, place) != place:
+            raise BadConsignment(field=f"facts.{own}", reason=f"this node is in {place}")
+        return facts
+
+
+_TEXTS = {
+    "dataset_id": 200,
+    "title": 300,
+    "media_type": 100,
+    "purpose": 200,
+    "receiver": 200,
+    "sender": 200,
+    "agreement_id": 200,
+    "subject_column": 200,
+}
+_OPTIONAL = frozenset({"agreement_id", "subject_column"})

@@ -1,0 +1,206 @@
+"""A declaration is the fold of its actions.
+
+What happened is an append-only list of :class:`Action`; what is (:class:`Projection`) is computed from it by
+:func:`fold`, and the database row only caches the result. Which act is possible in which state, for whom and with
+what, is data (``data/workflow.yaml``), versioned: old declarations keep to the procedure they began under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from wantong.ground import yamlfile
+from wantong.ground.actors import Actor
+from wantong.ground.problems import Problem
+
+
+class ActNotPossible(Problem):
+    """``act`` cannot be done in ``state``."""
+
+    slug: ClassVar[str] = "act-not-possible"
+    status: ClassVar[int] = 409
+
+
+class ActNotAllowed(Problem):
+    """``actor`` has none of the ``roles`` that may do ``act``."""
+
+    slug: ClassVar[str] = "act-not-allowed"
+    status: ClassVar[int] = 403
+
+
+class OwnDeclaration(Problem):
+    """Who declared may not decide on it."""
+
+    slug: ClassVar[str] = "own-declaration"
+    status: ClassVar[int] = 403
+
+
+class ActIncomplete(Problem):
+    """``act`` came without something it needs (``missing``)."""
+
+    slug: ClassVar[str] = "act-incomplete"
+    status: ClassVar[int] = 422
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One act of a workflow. ``to`` None: the state stays."""
+
+    origins: frozenset[str]
+    to: str | None
+    who: frozenset[str]
+    not_declarer: bool
+    needs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One version of the procedure."""
+
+    version: str
+    states: tuple[str, ...]
+    final: frozenset[str]
+    acts: Mapping[str, Rule]
+
+    @staticmethod
+    def load(version: str | None = None) -> Workflow:
+        """The procedure ``version``, by default the current one. Raises KeyError for one that never was."""
+        return _load(version)
+
+    def check(self, projection: Projection, actor: Actor, act: str, given: Iterable[str] = ()) -> None:
+        """That ``actor`` may do ``act`` now, having ``given`` what it needs.
+
+        Raises ActNotPossible, ActNotAllowed, OwnDeclaration or ActIncomplete.
+        """
+        rule = self.acts.get(act)
+        if rule is None or projection.state not in rule.origins:
+            raise ActNotPossible(act=act, state=projection.state or "none")
+        if not capacities(actor) & rule.who:
+            raise ActNotAllowed(act=act, roles=", ".join(sorted(rule.who)))
+        if rule.not_declarer and actor.id == projection.declared_by:
+            raise OwnDeclaration(act=act)
+        if missing := rule.needs - set(given):
+            raise ActIncomplete(act=act, missing=", ".join(sorted(missing)))
+
+    def possible(self, projection: Projection, actor: Actor) -> list[str]:
+        """The acts that ``actor`` may do now."""
+        return [
+            act
+            for act, rule in self.acts.items()
+            if projection.state in rule.origins
+            and capacities(actor) & rule.who
+            and not (rule.not_declarer and actor.id == projection.declared_by)
+        ]
+
+
+def capacities(actor: Actor) -> frozenset[str]:
+    """In what an actor may act: a person in his roles, a peer as peer, the node as system."""
+    kind = actor.id.partition(":")[0]
+    return actor.roles if kind == "user" else frozenset({kind})
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that was done with a declaration: who, what, when, why, on which paper.
+
+    ``document`` is ``{"title", "number", "sha256"}``; ``data`` is what the act carries (facts, findings, decision).
+    """
+
+    act: str
+    actor: str
+    at: datetime
+    data: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    document: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a declaration is after its actions.
+
+    ``facts`` are the declared ones with later answers over them; ``met`` maps a requirement to the number of the
+    action (from 1) that met it; ``waiting_for`` are the open requirements as the last wait or hold named them.
+    """
+
+    workflow: str = ""
+    state: str = ""
+    declared_by: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    classification: Mapping[str, Any] | None = None
+    decision: Mapping[str, Any] | None = None
+    met: Mapping[str, int] = field(default_factory=dict)
+    waiting_for: tuple[Mapping[str, Any], ...] = ()
+    reason: str = ""
+    deliverable: Mapping[str, Any] | None = None
+    left: bool = False
+    actions: int = 0
+
+
+def fold(actions: Iterable[Action]) -> Projection:
+    """The projection of a whole list of actions, in their order."""
+    projection = Projection()
+    for action in actions:
+        projection = apply(projection, action)
+    return projection
+
+
+def apply(before: Projection, action: Action) -> Projection:
+    """``before`` after one more action. Raises ActNotPossible if the workflow does not know such a step."""
+    number = before.actions + 1
+    version = before.workflow or str(action.data.get("workflow", ""))
+    rule = Workflow.load(version).acts.get(action.act)
+    if rule is None or before.state not in rule.origins:
+        raise ActNotPossible(act=action.act, state=before.state or "none")
+    after = replace(before, workflow=version, state=rule.to or before.state, actions=number)
+    data = action.data
+    match action.act:
+        case "declare":
+            return replace(after, declared_by=action.actor, facts=dict(data["facts"]))
+        case "classify":
+            return replace(after, classification=data)
+        case "decide":
+            # a signature is for one decision; papers and explanations stay good for the next
+            met = {key: n for key, n in before.met.items() if not key.startswith("sign_off:")}
+            return replace(after, decision=data, met=met, waiting_for=(), reason="")
+        case "wait" | "hold" | "refuse":
+            return replace(after, waiting_for=tuple(data.get("waiting_for", ())), reason=action.note)
+        case "answer_facts":
+            return replace(after, facts={**before.facts, **data["facts"]})
+        case "confirm" | "explain" | "approve" | "authority_decision":
+            return replace(after, met={**before.met, **dict.fromkeys(data["requirements"], number)})
+        case "release":
+            return replace(after, deliverable=data, waiting_for=(), reason="")
+        case "recall":
+            return replace(after, deliverable=None, reason=action.note)
+        case "leave":
+            return replace(after, left=True)
+        case "deliver":
+            return replace(after, left=True)
+    return after
+
+
+@cache
+def _load(version: str | None) -> Workflow:
+    raw = yamlfile.load(Path(__file__).parent / "data" / "workflow.yaml")
+    version = version or raw["current"]
+    content = raw["versions"][version]
+    return Workflow(
+        version=version,
+        states=tuple(content["states"]),
+        final=frozenset(content["final"]),
+        acts={
+            name: Rule(
+                origins=frozenset(rule["from"]),
+                to=rule.get("to"),
+                who=frozenset(rule["who"]),
+                not_declarer=rule.get("not_declarer", False),
+                needs=frozenset(rule.get("needs", ())),
+            )
+            for name, rule in content["acts"].items()
+        },
+    )
