@@ -58,13 +58,16 @@ class Consent(models.Model):
 
     class Meta:
         ordering = ("-valid_from",)
-        indexes = (models.Index(fields=("dataset_id", "receiver", "purpose", "state"), name="consent_by_scope"),)
+        indexes = (
+            models.Index(fields=("dataset_id", "receiver", "purpose", "state"), name="consent_by_scope"),
+        )
         constraints = (
             models.CheckConstraint(name="consent_state", condition=Q(state__in=State.values)),
             models.CheckConstraint(name="consent_term", condition=Q(valid_until__gt=F("valid_from"))),
             models.CheckConstraint(
                 name="consent_withdrawn_when",
-                condition=Q(state="given", withdrawn_at=None) | Q(state="withdrawn", withdrawn_at__isnull=False),
+                condition=Q(state="given", withdrawn_at=None)
+                | Q(state="withdrawn", withdrawn_at__isnull=False),
             ),
         )
 
@@ -108,7 +111,9 @@ class ConsentUse(models.Model):
         indexes = (models.Index(fields=("transfer_id",), name="consent_use_by_transfer"),)
         constraints = (
             models.UniqueConstraint(fields=("consent", "transfer_id"), name="consent_use_once"),
-            models.CheckConstraint(name="consent_use_fate", condition=Q(fate__in=("prepared", "left", "stopped", "recalled"))),
+            models.CheckConstraint(
+                name="consent_use_fate", condition=Q(fate__in=("prepared", "left", "stopped", "recalled"))
+            ),
         )
 
     def __str__(self) -> str:

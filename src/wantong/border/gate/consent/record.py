@@ -113,7 +113,12 @@ class Signer:
     @property
     def public_jwk(self) -> Mapping[str, Any]:
         """What others need to check a record."""
-        return {**self._key.as_dict(private=False), "kid": self._header["kid"], "alg": ALGORITHM, "use": "sig"}
+        return {
+            **self._key.as_dict(private=False),
+            "kid": self._header["kid"],
+            "alg": ALGORITHM,
+            "use": "sig",
+        }
 
     def sign(self, record: Mapping[str, Any]) -> str:
         """The record as a compact JWS."""

@@ -51,7 +51,9 @@ def commitments(identifiers: Iterable[str]) -> dict[str, str]:
     by_lookup = {salted.lookup(key, i): i for i in identifiers if salted.normal(i)}
     known = _known(by_lookup)
     new = []
-    for lookup in sorted(by_lookup.keys() - known.keys()):  # one order for all, so that two writers cannot deadlock
+    for lookup in sorted(
+        by_lookup.keys() - known.keys()
+    ):  # one order for all, so that two writers cannot deadlock
         salt = secrets.token_bytes(32)
         new.append(Subject(lookup=lookup, salt=salt, commitment=salted.commitment(salt, by_lookup[lookup])))
     if new:
@@ -64,7 +66,11 @@ def commitments(identifiers: Iterable[str]) -> dict[str, str]:
 def commitment_of(identifier: str) -> str | None:
     """The commitment of a person this node knows, None if it has never met or has forgotten him."""
     key = keys.secret(config.current().keys, "commitment")
-    return Subject.objects.filter(lookup=salted.lookup(key, identifier)).values_list("commitment", flat=True).first()
+    return (
+        Subject.objects.filter(lookup=salted.lookup(key, identifier))
+        .values_list("commitment", flat=True)
+        .first()
+    )
 
 
 @transaction.atomic
@@ -189,7 +195,9 @@ def grant_many(
         )
         consents.append(consent)
         records.append(
-            ConsentRecord(consent=consent, event=State.GIVEN, at=now, actor=actor.id, jws=signer.sign(document))
+            ConsentRecord(
+                consent=consent, event=State.GIVEN, at=now, actor=actor.id, jws=signer.sign(document)
+            )
         )
     Consent.objects.bulk_create(consents, batch_size=BATCH // 10)
     ConsentRecord.objects.bulk_create(records, batch_size=BATCH // 5)
@@ -230,9 +238,7 @@ def withdraw(actor: Actor, consent_id: uuid.UUID | str) -> Consent:
          "entity_id": node.participant_id}
     )  # fmt: skip
     signed = signer.sign(document)
-    ConsentRecord.objects.create(
-        consent=consent, event=State.WITHDRAWN, at=now, actor=actor.id, jws=signed
-    )
+    ConsentRecord.objects.create(consent=consent, event=State.WITHDRAWN, at=now, actor=actor.id, jws=signed)
     log.record(
         "consent.withdrawn",
         {"consent_id": str(consent.id), "commitment": consent.commitment, "record": canonical.digest(signed)},
@@ -299,6 +305,14 @@ def use(
         batch_size=BATCH // 4,
     )
     return set(standing)
+
+
+def withdrawn_in(transfer_id: str) -> bool:
+    """Whether a parcel rests, or rested when it left, on a consent that has been withdrawn, and that is not settled."""
+    fate = ConsentUse.Fate
+    return ConsentUse.objects.filter(
+        transfer_id=transfer_id, fate__in=(fate.PREPARED, fate.LEFT), consent__state=State.WITHDRAWN
+    ).exists()
 
 
 def left(transfer_id: str) -> None:

@@ -87,7 +87,8 @@ class Consignment:
         if len(self.facts) > MAX_FACTS:
             raise BadConsignment(field="facts", reason=f"there are more than {MAX_FACTS}")
         facts = {
-            name: value.isoformat() if isinstance(value, dt.date) else value for name, value in self.facts.items()
+            name: value.isoformat() if isinstance(value, dt.date) else value
+            for name, value in self.facts.items()
         }
         own = "from_jurisdiction" if self.direction == "export" else "to_jurisdiction"
         if facts.setdefault(own, place) != place:

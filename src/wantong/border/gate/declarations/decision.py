@@ -50,13 +50,11 @@ def requirements(
     found: dict[str, Requirement] = {}
 
     def want(kind: str, name: str, number: bool = False) -> None:
-        how = table["kinds"][kind]
-        prefix = "sign_off" if kind == "signature" else kind
-        requirement = Requirement(f"{prefix}:{name}", kind, name, how["act"], how["hold"], number)
+        requirement = _requirement(kind, name, number)
         found.setdefault(requirement.id, requirement)
 
-    for question in contradictions:
-        want("question", question)
+    for name in contradictions:
+        want("question", name)
     route = table["routes"].get(assessment["primary_route"], table["unknown_route"])
     if route.get("facts"):
         for fact in assessment["missing_facts"]:
@@ -75,6 +73,17 @@ def requirements(
         want("consent", "consent")
         want("pseudonym", "pseudonym")
     return tuple(found.values())
+
+
+def question(name: str) -> Requirement:
+    """The requirement that a person explains what ``name`` (a fact, or what it was compared with) contradicts."""
+    return _requirement("question", name)
+
+
+def _requirement(kind: str, name: str, number: bool = False) -> Requirement:
+    how = _table()["kinds"][kind]
+    prefix = "sign_off" if kind == "signature" else kind
+    return Requirement(f"{prefix}:{name}", kind, name, how["act"], how["hold"], number)
 
 
 def rests_on_consent(assessment: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
@@ -103,6 +112,12 @@ def decision_id(assessment: Mapping[str, Any], facts: Mapping[str, Any], on_cons
     return canonical.digest(
         {"assessment": assessment, "facts": {k: str(v) for k, v in facts.items()}, "on_consent": on_consent}
     )
+
+
+def substance(assessment: Mapping[str, Any], on_consent: bool) -> str:
+    """The digest of what an answer means for people: while it stays the same, their signatures stay good."""
+    parts = ("primary_route", "before", "obligations", "rule_ids", "rule_base_version", "provisional")
+    return canonical.digest({**{part: assessment[part] for part in parts}, "on_consent": on_consent})
 
 
 def contradictions(facts: Mapping[str, Any], classification: Mapping[str, Any]) -> tuple[str, ...]:

@@ -109,7 +109,9 @@ def mask(name: str, key: bytes) -> Callable[[str], str]:
     masks: Mapping[str, Callable[[str], str]] = {
         "keep": _safe,
         "redact": lambda value: "",
-        "partial": lambda value: _safe(value[:1] + "*" * (len(value) - 2) + value[-1:] if len(value) > 2 else "*" * len(value)),
+        "partial": lambda value: _safe(
+            value[:1] + "*" * (len(value) - 2) + value[-1:] if len(value) > 2 else "*" * len(value)
+        ),
         "tokenise": lambda value: pseudonym(key, value) if value.strip() else "",
         "generalise": lambda value: _safe(value[:4]),
     }

@@ -41,6 +41,10 @@ class Declaration(models.Model):
     sender = models.CharField(max_length=200)
     receiver = models.CharField(max_length=200)
     agreement_id = models.CharField(max_length=200, blank=True)
+    retain_until = models.DateField(null=True)
+    promised_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="of an import: what its sender promised"
+    )
     waybill = models.JSONField(null=True, help_text="what the sending gate says of an import")
     created_at = models.DateTimeField(default=timezone.now)
     # moves on with every change that a parcel in the making must not miss
@@ -49,6 +53,7 @@ class Declaration(models.Model):
     state = models.CharField(max_length=10, choices=State)
     declared_by = models.CharField(max_length=200)
     route = models.CharField(max_length=40, blank=True)
+    sensitive = models.BooleanField(default=False)
     waiting_for = models.JSONField(default=list)
     actions_count = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(default=timezone.now)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from wantong.border.gate.declarations.workflow import ActIncomplete, ActNotAllowed, ActNotPossible, OwnDeclaration
+from wantong.border.gate.declarations.workflow import (
+    ActIncomplete,
+    ActNotAllowed,
+    ActNotPossible,
+    OwnDeclaration,
+)
 from wantong.ground.problems import Problem
 
 __all__ = [

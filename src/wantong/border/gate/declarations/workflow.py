@@ -124,7 +124,8 @@ class Projection:
     """What a declaration is after its actions.
 
     ``facts`` are the declared ones with later answers over them; ``met`` maps a requirement to the number of the
-    action (from 1) that met it; ``waiting_for`` are the open requirements as the last wait or hold named them.
+    action (from 1) that met it; ``waiting_for`` are the open requirements as the last wait or hold named them;
+    ``by_hand``: a person has stopped it, and only a person sets it going again.
     """
 
     workflow: str = ""
@@ -136,6 +137,7 @@ class Projection:
     met: Mapping[str, int] = field(default_factory=dict)
     waiting_for: tuple[Mapping[str, Any], ...] = ()
     reason: str = ""
+    by_hand: bool = False
     deliverable: Mapping[str, Any] | None = None
     left: bool = False
     actions: int = 0
@@ -164,11 +166,16 @@ def apply(before: Projection, action: Action) -> Projection:
         case "classify":
             return replace(after, classification=data)
         case "decide":
-            # a signature is for one decision; papers and explanations stay good for the next
-            met = {key: n for key, n in before.met.items() if not key.startswith("sign_off:")}
+            # a signature is for one answer; papers and explanations stay good for the next
+            same = before.decision is not None and before.decision["substance"] == data["substance"]
+            met = {key: n for key, n in before.met.items() if same or not key.startswith("sign_off:")}
             return replace(after, decision=data, met=met, waiting_for=(), reason="")
         case "wait" | "hold" | "refuse":
-            return replace(after, waiting_for=tuple(data.get("waiting_for", ())), reason=action.note)
+            by_hand = (action.act == "hold" and action.actor.startswith("user:")) or before.by_hand
+            waiting = tuple(data.get("waiting_for", () if action.act == "refuse" else before.waiting_for))
+            return replace(after, waiting_for=waiting, reason=action.note, by_hand=by_hand)
+        case "resume":
+            return replace(after, by_hand=False, reason="")
         case "answer_facts":
             return replace(after, facts={**before.facts, **data["facts"]})
         case "confirm" | "explain" | "approve" | "authority_decision":
@@ -176,9 +183,8 @@ def apply(before: Projection, action: Action) -> Projection:
         case "release":
             return replace(after, deliverable=data, waiting_for=(), reason="")
         case "recall":
-            return replace(after, deliverable=None, reason=action.note)
-        case "leave":
-            return replace(after, left=True)
+            by_hand = action.actor.startswith("user:")
+            return replace(after, deliverable=None, reason=action.note, by_hand=by_hand)
         case "deliver":
             return replace(after, left=True)
     return after

@@ -49,7 +49,8 @@ class WhitelistItem(models.Model):
             models.CheckConstraint(name="whitelist_term", condition=Q(valid_until__gte=F("valid_from"))),
             models.CheckConstraint(
                 name="whitelist_open_or_named",
-                condition=Q(open=True, purpose="", receiver="") | (Q(open=False) & ~Q(purpose="") & ~Q(receiver="")),
+                condition=Q(open=True, purpose="", receiver="")
+                | (Q(open=False) & ~Q(purpose="") & ~Q(receiver="")),
             ),
         )
 
@@ -61,7 +62,9 @@ class WhitelistAction(models.Model):
     """One entry of an item's history; the table refuses changes."""
 
     item = models.ForeignKey(WhitelistItem, on_delete=models.PROTECT, related_name="actions")
-    act = models.CharField(max_length=10, choices=[(a, a) for a in ("propose", "approve", "reject", "revoke")])
+    act = models.CharField(
+        max_length=10, choices=[(a, a) for a in ("propose", "approve", "reject", "revoke")]
+    )
     actor = models.CharField(max_length=200)
     actor_name = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField()

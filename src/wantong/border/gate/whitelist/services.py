@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from wantong.border.gate.rules import RuleBase
@@ -19,6 +20,9 @@ from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
 from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
+
+revoked = Signal()
+"""Sent by :func:`revoke` with ``item``, inside its transaction."""
 
 OPEN_DATA = "open_data"
 LONGEST_TERM = dt.timedelta(days=3 * 366)  # as long as the longest-lived permission of the rule base
@@ -87,6 +91,7 @@ def revoke(actor: Actor, item_id: uuid.UUID | str, reason: str) -> WhitelistItem
     """
     item = _decide(actor, item_id, "revoke")
     item = _end(actor, item, "revoke", State.REVOKED, reason)
+    revoked.send(sender=WhitelistItem, item=item)
     outbox.publish("whitelist.changed", item.dataset_id, {"item_id": str(item.id)})
     return item
 
@@ -101,8 +106,16 @@ def covering(
     personal: bool = True,
 ) -> WhitelistItem | None:
     """The approved item that lets all these ``fields`` go on that day, the most specific and newest first."""
-    found = WhitelistItem.objects.filter(dataset_id=dataset_id, state=State.APPROVED).order_by("open", "-created_at")
-    question = {"dataset_id": dataset_id, "fields": fields, "purpose": purpose, "receiver": receiver, "on": on}
+    found = WhitelistItem.objects.filter(dataset_id=dataset_id, state=State.APPROVED).order_by(
+        "open", "-created_at"
+    )
+    question = {
+        "dataset_id": dataset_id,
+        "fields": fields,
+        "purpose": purpose,
+        "receiver": receiver,
+        "on": on,
+    }
     return next((item for item in found if covers(as_value(item), **question, personal=personal)), None)  # type: ignore[arg-type]
 
 

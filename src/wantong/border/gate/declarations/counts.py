@@ -1,0 +1,84 @@
+"""The counting service: a sender's distinct persons of a year, in the database."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+from django.db.models import F
+from django.utils import timezone
+
+from wantong.border.gate.declarations.counting import Counts, Nearing, warnings
+from wantong.border.gate.declarations.models import CountedPerson, Declaration, Passenger, SenderYear, State
+
+BATCH = 5_000
+
+
+def person_counts(sender: str, year: int | None = None) -> Counts:
+    """How many persons have been counted for ``sender`` in ``year`` (the current one if not given)."""
+    year = year or timezone.localdate().year
+    row = SenderYear.objects.filter(sender=sender, year=year).first()
+    return Counts(sender, year, row.sensitive if row else 0, row.nonsensitive if row else 0)
+
+
+def near(sender: str, on: dt.date | None = None) -> tuple[Nearing, ...]:
+    """The thresholds that ``sender`` is near or over on that day."""
+    on = on or timezone.localdate()
+    return warnings(person_counts(sender, on.year), on)
+
+
+def lock_year(sender: str) -> SenderYear:
+    """This year's row of ``sender``, locked until the end of the transaction: who counts goes one after the other."""
+    year = timezone.localdate().year
+    SenderYear.objects.get_or_create(sender=sender, year=year)
+    return SenderYear.objects.select_for_update().get(sender=sender, year=year)
+
+
+def with_transfer(year: SenderYear, declaration: Declaration, sensitive: bool) -> Counts:
+    """The counts as they will be when ``declaration`` has been delivered, and all that is on its way.
+
+    Persons of released parcels that are not delivered yet are counted with: two transfers that are each below a
+    threshold must not slip over it together.
+    """
+    under_way = Passenger.objects.filter(
+        declaration__sender=year.sender,
+        declaration__direction="export",
+        declaration__state=State.RELEASED,
+        leaves=True,
+    ).exclude(declaration=declaration)
+    new = {
+        True: set(under_way.filter(declaration__sensitive=True).values_list("commitment", flat=True)),
+        False: set(under_way.filter(declaration__sensitive=False).values_list("commitment", flat=True)),
+    }
+    new[sensitive] |= set(declaration.passengers.values_list("commitment", flat=True))
+    counted = dict(year.persons.values_list("commitment", "sensitive"))
+    own = new[sensitive]
+    sensitive_all = {name for name, flag in counted.items() if flag} | new[True]
+    everyone = counted.keys() | new[True] | new[False]
+    return Counts(
+        year.sender,
+        year.year,
+        len(sensitive_all),
+        len(everyone - sensitive_all),
+        added=len(own - counted.keys()),
+    )
+
+
+def count(year: SenderYear, persons: Collection[str], sensitive: bool) -> int:
+    """Count ``persons`` (commitments) of a delivery, each once; returns how many were new. ``year`` must be locked."""
+    counted = dict(year.persons.values_list("commitment", "sensitive"))
+    new = [name for name in persons if name not in counted]
+    CountedPerson.objects.bulk_create(
+        [CountedPerson(year=year, commitment=name, sensitive=sensitive) for name in new], batch_size=BATCH
+    )
+    raised = [name for name in persons if counted.get(name) is False] if sensitive else []
+    for start in range(0, len(raised), BATCH):
+        year.persons.filter(commitment__in=raised[start : start + BATCH]).update(sensitive=True)
+    if sensitive:
+        year.sensitive = F("sensitive") + len(new) + len(raised)
+        year.nonsensitive = F("nonsensitive") - len(raised)
+    else:
+        year.nonsensitive = F("nonsensitive") + len(new)
+    year.save(update_fields=("sensitive", "nonsensitive"))
+    year.refresh_from_db()
+    return len(new)

@@ -1,0 +1,71 @@
+"""What the gate does by itself: one handler a step; all may be called twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from wantong.border.gate.declarations import receiving, services, steps
+from wantong.border.gate.declarations.models import Declaration, Direction, State
+from wantong.ground.outbox.models import Event
+from wantong.ground.outbox.services import Retry, handler
+
+RECEIPT_AFTER = dt.timedelta(seconds=1)
+WAITING = (State.DECIDED, State.WAITING, State.HELD)
+
+
+@handler("gate.classify")
+def classify(event: Event) -> None:
+    steps.classify(event.payload["declaration_id"])
+
+
+@handler("gate.decide")
+def decide(event: Event) -> None:
+    steps.decide(event.payload["declaration_id"])
+
+
+@handler("gate.prepare")
+def prepare(event: Event) -> None:
+    steps.prepare(event.payload["declaration_id"])
+
+
+@handler("gate.recall")
+def recall(event: Event) -> None:
+    steps.recall_as(event.payload["declaration_id"], event.payload)
+
+
+@handler("gate.accept")
+def accept(event: Event) -> None:
+    receiving.accept(event.payload["declaration_id"])
+
+
+@handler("gate.term")
+def term(event: Event) -> None:
+    receiving.erase_at_term(event.payload["declaration_id"])
+
+
+@handler("gate.unlink")
+def unlink(event: Event) -> None:
+    receiving.unlink(Path(event.payload["path"]))
+
+
+@handler("gate.receipt")
+def receipt(event: Event) -> None:
+    if not services.receipted(event.payload["declaration_id"]):
+        raise Retry("not witnessed yet", after=RECEIPT_AFTER)
+
+
+@handler("whitelist.changed")
+def whitelist_changed(event: Event) -> None:
+    _look_again(event.key)
+
+
+@handler("consent.changed")
+def consent_changed(event: Event) -> None:
+    _look_again(event.payload["dataset_id"])
+
+
+def _look_again(dataset_id: str) -> None:
+    waiting = Declaration.objects.filter(dataset_id=dataset_id, direction=Direction.EXPORT, state__in=WAITING)
+    for declaration in waiting:
+        steps.settle(declaration.id)

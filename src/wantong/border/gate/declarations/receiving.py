@@ -1,0 +1,278 @@
+"""The gate of the receiving node: look before use, keep the duties that came along, strike, delete at term.
+
+An import is declared like an export. It is accepted when the payload is the one that was promised, holds only the
+columns that were agreed, and shows nothing that its papers deny; then its obligations are stored and its payload
+goes under :attr:`NodeConfig.blobs`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from wantong.border.gate.declarations import deliverable
+from wantong.border.gate.declarations.decision import DATA, Requirement, question
+from wantong.border.gate.declarations.ledger import GATE, do, find, get, lock, tell, then
+from wantong.border.gate.declarations.models import (
+    Declaration,
+    Direction,
+    Holding,
+    Obligation,
+    State,
+    Withdrawal,
+)
+from wantong.border.gate.declarations.problems import (
+    ColumnsMissing,
+    OnwardForbidden,
+    PayloadUnreadable,
+    UnknownDeclaration,
+)
+from wantong.border.gate.rules import RuleBase
+from wantong.ground import config, yamlfile
+from wantong.ground.actors import Actor
+from wantong.ground.outbox import services as outbox
+
+SUBJECT = "subject"
+
+
+# --- before use -------------------------------------------------------------------------------------------------
+
+
+def check_columns(declaration: Declaration) -> None:
+    """That the payload holds the agreed columns and no other. Raises ColumnsMissing, PayloadUnreadable."""
+    columns = deliverable.header(Path(declaration.path))
+    if missing := [name for name in declaration.fields if name not in columns]:
+        raise ColumnsMissing(columns=", ".join(missing)[:500])
+    if more := [name for name in columns if name not in declaration.fields]:
+        raise PayloadUnreadable(reason=f"columns that nobody agreed on: {', '.join(more)[:300]}")
+
+
+def requirements(
+    declaration: Declaration,
+    assessment: Mapping[str, Any],
+    found: Mapping[str, Any],
+    contradictions: Iterable[str],
+) -> tuple[Requirement, ...]:
+    """What stands against using an import: contradictions, kinds nobody declared, another answer of our own rules."""
+    waybill = declaration.waybill or {}
+    asked = list(contradictions)
+    if waybill:
+        if set(found.get("kinds", ())) - set(waybill.get("kinds", ())):
+            asked.append("kinds")
+        if assessment["primary_route"] != waybill.get("route"):
+            asked.append("route")
+    return tuple(question(name) for name in asked)
+
+
+# --- accept -----------------------------------------------------------------------------------------------------
+
+
+def accept(declaration_id: uuid.UUID | str) -> None:
+    """Store an import that nothing stands against: payload, obligations, the day on which it must go."""
+    seen = get(declaration_id)
+    if seen.state not in (State.DECIDED, State.WAITING, State.HELD):
+        return
+    blob = config.current().blobs / seen.payload_sha256
+    _copy(Path(seen.path), blob)
+    with transaction.atomic():
+        declaration, projection = lock(declaration_id)
+        if projection.state not in (State.DECIDED, State.WAITING, State.HELD) or projection.decision is None:
+            return
+        waybill = declaration.waybill or {}
+        holding = Holding.objects.create(
+            declaration=declaration,
+            path=str(blob),
+            sha256=declaration.payload_sha256,
+            size=declaration.payload_size,
+            subject_column=waybill.get("subject_column", ""),
+        )
+        until = _day(waybill.get("retain_until"))
+        own = projection.decision["assessment"]["obligations"]
+        for kind in dict.fromkeys([*waybill.get("obligations", ()), *own]):
+            Obligation.objects.create(
+                declaration=declaration,
+                kind=kind,
+                scope=_scope(kind, declaration),
+                until=until,
+                **_text(kind),
+            )
+        content = {
+            "sha256": declaration.payload_sha256,
+            "size": declaration.payload_size,
+            "media_type": declaration.media_type,
+            "fields": declaration.fields,
+            "retain_until": until.isoformat() if until else None,
+        }
+        projection = do(declaration, projection, GATE, "release", data=content)
+        projection = do(declaration, projection, GATE, "deliver")
+        if until:
+            midnight = timezone.make_aware(dt.datetime.combine(until + dt.timedelta(days=1), dt.time()))
+            outbox.publish(
+                "gate.term",
+                f"term:{declaration.id}",
+                {"declaration_id": str(declaration.id)},
+                delay=max(midnight - timezone.now(), dt.timedelta()),
+            )
+        # withdrawals may have overtaken the data
+        for early in declaration.withdrawals.all():
+            _strike(holding, early)
+        tell(declaration, "gate.released")
+        then(declaration, "gate.receipt")
+
+
+def _text(kind: str) -> dict[str, str]:
+    known = RuleBase.load().obligations.get(kind)
+    return {"text": known.text, "citation": known.citation} if known else {"text": kind, "citation": ""}
+
+
+def _scope(kind: str, declaration: Declaration) -> dict[str, Any]:
+    """What a program can check of a duty; empty if only people can keep it."""
+    facts = (declaration.waybill or {}).get("facts", {})
+    duties = _duties()
+    scope: dict[str, Any] = {}
+    if kind in duties["area"]:
+        scope["area"] = sorted({facts.get("from_jurisdiction"), facts.get("to_jurisdiction")} - {None})
+    if kind in duties["purpose"]:
+        scope["purpose"] = declaration.purpose
+    if kind in duties["term"]:
+        scope["term"] = True
+    return scope
+
+
+@cache
+def _duties() -> Mapping[str, Sequence[str]]:
+    duties: Mapping[str, Sequence[str]] = yamlfile.load(DATA / "duties.yaml")
+    return duties
+
+
+def _day(text: Any) -> dt.date | None:
+    return dt.date.fromisoformat(text) if text else None
+
+
+# --- after acceptance -------------------------------------------------------------------------------------------
+
+
+def onward_check(dataset_id: str, to_jurisdiction: str, purpose: str, *, payload_sha256: str = "") -> None:
+    """Whether data that came here may go on to ``to_jurisdiction`` for ``purpose``.
+
+    Data is known by its dataset or, whatever it is called now, by its payload. Raises OnwardForbidden naming the
+    obligation; data that never came from elsewhere is free.
+    """
+    held = Obligation.objects.filter(
+        declaration__direction=Direction.IMPORT, declaration__holding__deleted_at=None
+    ).select_related("declaration")
+    for duty in held.filter(declaration__dataset_id=dataset_id) | held.filter(
+        declaration__holding__sha256=payload_sha256 or "-"
+    ):
+        area, allowed = duty.scope.get("area"), duty.scope.get("purpose")
+        if (area and to_jurisdiction not in area) or (allowed and purpose != allowed):
+            raise OnwardForbidden(obligation=duty.kind, citation=duty.citation)
+
+
+def check_onward(declaration: Declaration, facts: Mapping[str, Any]) -> None:
+    """:func:`onward_check` for an export that stands before this gate."""
+    onward_check(
+        declaration.dataset_id,
+        facts.get("to_jurisdiction", ""),
+        declaration.purpose,
+        payload_sha256=declaration.payload_sha256,
+    )
+
+
+@transaction.atomic
+def enforce_withdrawal(actor: Actor, transfer_id: str, subject: str) -> int:
+    """Strike the rows of one pseudonym from what was received, on the word of its sender. Returns how many rows.
+
+    Idempotent. A withdrawal that overtakes its data is kept and applied on acceptance; UnknownDeclaration while this
+    gate has not seen the transfer at all (the sender tries again), or if another node than the sender asks.
+    """
+    declaration, projection = lock(find(transfer_id, Direction.IMPORT).id)
+    if actor.id not in (f"peer:{declaration.sender}", GATE.id):
+        raise UnknownDeclaration(declaration=transfer_id[:64])
+    withdrawal, new = Withdrawal.objects.get_or_create(
+        declaration=declaration, token=subject, defaults={"rows": 0}
+    )
+    holding = Holding.objects.filter(declaration=declaration, deleted_at=None).first()
+    if new and holding is not None:
+        _strike(holding, withdrawal)
+        do(declaration, projection, actor, "withdraw_person", data={"rows": withdrawal.rows})
+    return withdrawal.rows
+
+
+def _strike(holding: Holding, withdrawal: Withdrawal) -> None:
+    old = Path(holding.path)
+    draft = old.with_name(f".{old.name}.{secrets.token_hex(8)}")
+    try:
+        withdrawal.rows = deliverable.strike(old, draft, holding.subject_column, withdrawal.token)
+        holding.sha256, holding.size = deliverable.digest(draft)
+        new = old.with_name(holding.sha256)
+        _sync(draft)
+        draft.rename(new)
+        holding.path = str(new)
+    finally:
+        draft.unlink(missing_ok=True)
+    withdrawal.save(update_fields=("rows",))
+    holding.save(update_fields=("path", "sha256", "size"))
+    if new != old:
+        transaction.on_commit(lambda: _unlink_if_unheld(old))
+
+
+def erase_at_term(declaration_id: uuid.UUID | str) -> None:
+    """Delete an import whose term has ended. Raises outbox.Retry before that day."""
+    with transaction.atomic():
+        declaration, projection = lock(declaration_id)
+        holding = Holding.objects.filter(declaration=declaration, deleted_at=None).first()
+        if holding is None:
+            return
+        until = max((o.until for o in declaration.obligations.all() if o.until), default=timezone.localdate())
+        left = until - timezone.localdate()
+        if left >= dt.timedelta():
+            raise outbox.Retry("its term has not ended", after=left + dt.timedelta(days=1))
+        holding.deleted_at = timezone.now()
+        holding.save(update_fields=("deleted_at",))
+        do(declaration, projection, GATE, "erase", note="term", data={"until": until.isoformat()})
+        path = Path(holding.path)
+        transaction.on_commit(lambda: _unlink_if_unheld(path))
+        outbox.publish("gate.unlink", f"term:{declaration.id}", {"path": str(path)})
+
+
+def unlink(path: Path) -> None:
+    """Delete a payload that nobody holds any more; what another import still holds stays."""
+    _unlink_if_unheld(path)
+
+
+def _unlink_if_unheld(path: Path) -> None:
+    if not Holding.objects.filter(path=str(path), deleted_at=None).exists():
+        path.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        shutil.copyfile(source, draft)
+        _sync(draft)
+        draft.rename(target)
+        _sync(target.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
