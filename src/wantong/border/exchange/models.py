@@ -19,9 +19,9 @@ class Dataset(models.Model):
     filename = models.CharField(max_length=200)
     size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64)
-    offers = models.JSONField(help_text="ODRL offers without target")
-    is_open = models.BooleanField(default=False, help_text="agreed with any recognised node without asking anyone")
-    audience = models.JSONField(default=list, help_text="participant ids that may see it; empty: every one")
+    is_open = models.BooleanField(
+        default=False, help_text="agreed with any recognised node without asking anyone"
+    )
     facts = models.JSONField(default=dict, help_text="what the owner declares to the gate")
     subject_column = models.CharField(max_length=200, blank=True)
     published_by = models.CharField(max_length=200)
@@ -35,6 +35,36 @@ class Dataset(models.Model):
         return self.id
 
 
+class Offer(models.Model):
+    """Terms under which a dataset may be had: an ODRL offer without target."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="offers")
+    offer_id = models.CharField(max_length=300, db_index=True)
+    policy = models.JSONField()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=("dataset", "offer_id"), name="exchange_offer_once"),)
+
+    def __str__(self) -> str:
+        return self.offer_id
+
+
+class Audience(models.Model):
+    """A node that may see a dataset; a dataset without any is for every recognised node."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="audience")
+    participant_id = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("dataset", "participant_id"), name="exchange_audience_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.dataset_id} for {self.participant_id}"
+
+
 class Process(models.Model):
     """What negotiations and transfers have in common: two sides, two ids, one state, one order of events."""
 
@@ -43,7 +73,9 @@ class Process(models.Model):
     peer = models.ForeignKey("trust.Peer", on_delete=models.PROTECT)
     counterpart_pid = models.CharField(max_length=300, blank=True)
     address = models.CharField(max_length=600, help_text="base address to which the peer wants his messages")
-    state = models.CharField(max_length=12, blank=True, help_text="empty: the other side has not heard of it yet")
+    state = models.CharField(
+        max_length=12, blank=True, help_text="empty: the other side has not heard of it yet"
+    )
     version = models.PositiveIntegerField(default=0, help_text="counts the transitions")
     waiting_for = models.CharField(max_length=60, blank=True, help_text="why nothing happens by itself")
     reason = models.TextField(blank=True, help_text="why it ended, or the last trouble")
@@ -60,6 +92,7 @@ class Process(models.Model):
 
 class Negotiation(Process):
     dataset_id = models.CharField(max_length=300)
+    title = models.JSONField(default=dict, help_text="language map, of the dataset when it was asked for")
     offer = models.JSONField(help_text="the offer or request on the table, with target")
     agreement_id = models.CharField(max_length=300, blank=True)
     agreement = models.JSONField(null=True, help_text="on the table, not yet in force")
@@ -97,14 +130,18 @@ class Agreement(models.Model):
 
 
 class Transfer(Process):
-    id = models.CharField(max_length=36, unique=True, help_text="the UUID in pid; names folders and gate declarations")
+    id = models.CharField(
+        max_length=36, unique=True, help_text="the UUID in pid; names folders and gate declarations"
+    )
     agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT)
     format = models.CharField(max_length=80)
     data_address = models.JSONField(null=True, help_text="consumer: where to fetch")
     declaration_id = models.CharField(max_length=80, blank=True)
     manifest = models.JSONField(null=True)
     received_bytes = models.BigIntegerField(default=0)
-    stalled = models.PositiveIntegerField(default=0, help_text="attempts to fetch in a row that brought nothing")
+    stalled = models.PositiveIntegerField(
+        default=0, help_text="attempts to fetch in a row that brought nothing"
+    )
     suspended_by = models.CharField(max_length=8, blank=True)
 
     class Meta:
@@ -134,7 +171,9 @@ class Message(models.Model):
     pid = models.CharField(max_length=80, db_index=True)
     peer = models.ForeignKey("trust.Peer", on_delete=models.PROTECT)
     outgoing = models.BooleanField()
-    message_id = models.CharField(max_length=100, blank=True, help_text="the peer's name for an incoming message")
+    message_id = models.CharField(
+        max_length=100, blank=True, help_text="the peer's name for an incoming message"
+    )
     kind = models.CharField(max_length=12)
     body = models.JSONField()
     status = models.CharField(max_length=8, choices=Status)

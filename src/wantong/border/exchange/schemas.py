@@ -40,10 +40,12 @@ def check(message: Mapping[str, Any], kind: str) -> None:
     """That ``message`` fits the schema of ``kind``. Raises :class:`InvalidMessage`; KeyError for an unknown kind."""
     validator = validators()[kind]
     if not validator.is_valid(message):
-        raise InvalidMessage(*(
-            f"/{'/'.join(map(str, error.instance_path))}: {error.message}"
-            for error, _ in zip(validator.iter_errors(message), range(MOST_REASONS), strict=False)
-        ))
+        raise InvalidMessage(
+            *(
+                f"/{'/'.join(map(str, error.instance_path))}: {error.message}"
+                for error, _ in zip(validator.iter_errors(message), range(MOST_REASONS), strict=False)
+            )
+        )
 
 
 @cache
@@ -58,7 +60,9 @@ def validators() -> Mapping[str, jsonschema_rs.Validator]:
         document["title"].removesuffix("Schema"): jsonschema_rs.validator_for(document, registry=registry)
         for address, document in documents.items()
         # three files share a title with one that is a message; those are only referred to
-        if not address.endswith(("/transfer-schema.json", "/data-address-schema.json", "/contract-schema.json"))
+        if not address.endswith(
+            ("/transfer-schema.json", "/data-address-schema.json", "/contract-schema.json")
+        )
     }
     for name in ("Offer", "MessageOffer", "Agreement"):
         reference = f"https://w3id.org/dspace/2025/1/negotiation/contract-schema.json#/definitions/{name}"

@@ -79,7 +79,8 @@ def within(asked: Mapping[str, Any], offered: Mapping[str, Any]) -> bool:
 def same(one: Mapping[str, Any], another: Mapping[str, Any]) -> bool:
     """Whether two policies hold the same rules, whatever their ids and order."""
     return all(
-        sorted(map(repr, map(_rule, one.get(name, ())))) == sorted(map(repr, map(_rule, another.get(name, ()))))
+        sorted(map(repr, map(_rule, one.get(name, ()))))
+        == sorted(map(repr, map(_rule, another.get(name, ()))))
         for name in RULES
     )
 
@@ -92,7 +93,12 @@ def purpose_of(policy: Mapping[str, Any]) -> str:
 def fields_of(policy: Mapping[str, Any]) -> list[str]:
     """The fields it is limited to; empty if it is not."""
     return next(
-        ([str(name) for name in right] for right in _operands(policy, FIELDS, "isAnyOf") if isinstance(right, list)), []
+        (
+            [str(name) for name in right]
+            for right in _operands(policy, FIELDS, "isAnyOf")
+            if isinstance(right, list)
+        ),
+        [],
     )
 
 

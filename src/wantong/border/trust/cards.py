@@ -89,10 +89,16 @@ def read(data: bytes) -> Card:
         raise BadCard(reason="jurisdiction must be gd, hk or mo")
     if not isinstance(card.name, dict) or not set(card.name) <= set(LANGUAGES):
         raise BadCard(reason="name must be a map of the languages of the bay")
-    if not all(isinstance(text, str) and text for text in (card.participant_id, card.log_vkey, card.witness_vkey)):
+    if not all(
+        isinstance(text, str) and text for text in (card.participant_id, card.log_vkey, card.witness_vkey)
+    ):
         raise BadCard(reason="participant_id, log_vkey and witness_vkey must be text")
     for url in (card.url, card.data_url):
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if (
+            not isinstance(url, str)
+            or urlsplit(url).scheme not in ("http", "https")
+            or not urlsplit(url).hostname
+        ):
             raise BadCard(reason="url and data_url must be http or https addresses")
     return card
 

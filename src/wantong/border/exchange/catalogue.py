@@ -1,0 +1,177 @@
+"""Datasets in DCAT 3 terms, as the Dataspace Protocol's catalogue carries them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wantong.border.exchange import messages, terms
+from wantong.border.exchange.schemas import InvalidMessage, check
+from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
+
+LONGEST_TEXT = 5000
+MOST_FIELDS = 2000
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an owner says about a dataset he publishes.
+
+    Texts are language maps (``zh-hans zh-hant en pt``; at least one for the title). ``fields`` are its columns,
+    ``{"name", "title"?, "type"?}``. ``is_open``: any recognised node may have it without asking. ``audience``: the
+    participant ids that may know of it, empty for all. ``facts`` are for the gate. ``offers`` replaces the plain
+    offer that is made otherwise. An ``id`` is made when none is given.
+    """
+
+    title: Mapping[str, str]
+    id: str = ""
+    description: Mapping[str, str] = field(default_factory=dict)
+    publisher: Mapping[str, str] = field(default_factory=dict)
+    themes: Sequence[str] = ()
+    fields: Sequence[Mapping[str, Any]] = ()
+    grade: str = ""
+    licence: str = ""
+    update_cycle: str = ""
+    media_type: str = "application/octet-stream"
+    filename: str = ""
+    is_open: bool = False
+    audience: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    subject_column: str = ""
+    offers: Sequence[Mapping[str, Any]] = ()
+
+    def faults(self) -> list[str]:
+        """What cannot be so, in English for developers; empty if all is well."""
+        found = []
+        for name in ("title", "description", "publisher"):
+            texts = getattr(self, name)
+            if not isinstance(texts, Mapping) or not set(texts) <= set(LANGUAGES):
+                found.append(f"{name} must be a map of {', '.join(LANGUAGES)}")
+            elif not all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in texts.values()):
+                found.append(
+                    f"{name} holds something that is not a text of at most {LONGEST_TEXT} characters"
+                )
+        if not found and not any(self.title.values()):
+            found.append("title is empty in every language")
+        if len(self.fields) > MOST_FIELDS:
+            found.append(f"more than {MOST_FIELDS} fields")
+        names = [column.get("name") for column in self.fields if isinstance(column, Mapping)]
+        if len(names) < len(self.fields) or not all(isinstance(name, str) and name for name in names):
+            found.append("every field needs a name")
+        elif len(set(names)) < len(names):
+            found.append("two fields have one name")
+        elif self.subject_column and self.subject_column not in names:
+            found.append("subject_column is not one of the fields")
+        if len(self.id) > 200 or any(ord(char) <= 32 for char in self.id):
+            found.append("id must be an identifier without spaces, at most 200 characters")
+        if not 3 <= len(self.media_type) <= 120 or "/" not in self.media_type:
+            found.append("media_type must be one, such as text/csv")
+        for offered in self.offers:
+            try:
+                check(offered, "Offer")
+            except InvalidMessage as error:
+                found.append(f"an offer is not one: {error.reasons[0]}")
+        return found
+
+
+def dataset(
+    row: Any, offers: Iterable[Mapping[str, Any]], service: Mapping[str, Any], *, root: bool
+) -> messages.Message:
+    """A dcat:Dataset from a row that has the fields of :class:`Metadata` and size, sha256, published_at."""
+    described: messages.Message = {
+        "@id": row.id,
+        "@type": "Dataset",
+        "dct:title": _tagged(row.title),
+        "dct:description": _tagged(row.description),
+        "dct:publisher": {"@type": "foaf:Agent", "foaf:name": _tagged(row.publisher)}
+        if row.publisher
+        else None,
+        "dcat:theme": list(row.themes),
+        "dct:license": row.licence,
+        "dct:accrualPeriodicity": row.update_cycle,
+        "dct:issued": row.published_at.isoformat(),
+        "wantong:grade": row.grade,
+        "wantong:field": list(row.fields),
+        "hasPolicy": list(offers),
+        "distribution": [
+            {
+                "@type": "Distribution",
+                "format": messages.PULL,
+                "accessService": dict(service),
+                "dcat:mediaType": row.media_type,
+                "dcat:byteSize": row.size,
+                "dct:title": row.filename,
+                "spdx:checksum": {
+                    "spdx:algorithm": "spdx:checksumAlgorithm_sha256",
+                    "spdx:checksumValue": row.sha256,
+                },
+            }
+        ],
+    }
+    kept = {name: value for name, value in described.items() if value not in (None, "", [], {})}
+    return {"@context": [messages.CONTEXT], **kept} if root else kept
+
+
+def catalog(
+    identifier: str, participant_id: str, service: Mapping[str, Any], datasets: Sequence[messages.Message]
+) -> messages.Message:
+    """One page of a catalogue. An empty one has no ``dataset``: the protocol forbids empty lists."""
+    page: messages.Message = {
+        "@context": [messages.CONTEXT],
+        "@id": identifier,
+        "@type": "Catalog",
+        "participantId": participant_id,
+        "service": [dict(service)],
+    }
+    return page | ({"dataset": list(datasets)} if datasets else {})
+
+
+def service(base: str) -> messages.Message:
+    """The data service behind every distribution of this node."""
+    return {"@id": f"{base}#service", "@type": "DataService", "endpointURL": base}
+
+
+def default_offer(dataset_id: str) -> terms.Policy:
+    """The offer of a dataset whose owner has written none."""
+    return terms.offer(f"{dataset_id}:offer")
+
+
+def read(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A peer's dataset (schema-checked) as plain values: id, title, offers, and what else it tells."""
+    distribution = next(iter(entry.get("distribution", ())), {})
+    size = distribution.get("dcat:byteSize")
+    return {
+        "id": str(entry["@id"]),
+        "title": _untagged(entry.get("dct:title")),
+        "description": _untagged(entry.get("dct:description")),
+        "publisher": _untagged((entry.get("dct:publisher") or {}).get("foaf:name"))
+        if isinstance(entry.get("dct:publisher"), Mapping)
+        else {},
+        "themes": entry.get("dcat:theme", []),
+        "fields": entry.get("wantong:field", []),
+        "grade": entry.get("wantong:grade", ""),
+        "licence": entry.get("dct:license", ""),
+        "media_type": distribution.get("dcat:mediaType", ""),
+        "size": size if isinstance(size, int) else None,
+        "offers": list(entry["hasPolicy"]),
+    }
+
+
+def _tagged(texts: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {"@language": LANG_ATTRIBUTE[lang], "@value": texts[lang]} for lang in LANGUAGES if texts.get(lang)
+    ]
+
+
+def _untagged(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        return {"en": value}
+    if isinstance(value, Mapping):
+        value = [value]
+    codes = {tag.lower(): lang for lang, tag in LANG_ATTRIBUTE.items()}
+    return {
+        codes[str(item.get("@language", "en")).lower()]: str(item.get("@value", ""))[:LONGEST_TEXT]
+        for item in (value if isinstance(value, list) else ())
+        if isinstance(item, Mapping) and str(item.get("@language", "en")).lower() in codes
+    }

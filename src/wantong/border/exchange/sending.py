@@ -1,0 +1,179 @@
+"""From a decision to a message that has arrived.
+
+Each process has one queue, in order. A message changes the process's state when it is about to leave, before the
+peer can see it: his next message may be here before his answer is. What the peer refuses for good ends the process,
+for the protocol asks to terminate when the two sides differ.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from wantong.border.exchange import conduct, messages, schemas, wire
+from wantong.border.exchange.machine import INITIAL, IllegalTransition
+from wantong.border.exchange.models import Message, Negotiation, Process, Transfer
+from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
+from wantong.border.exchange.processes import (
+    FAMILIES,
+    advance,
+    base_address,
+    family_of,
+    is_final,
+    lock,
+    make_agreement,
+    next_move,
+)
+from wantong.ground.outbox import services as outbox
+from wantong.ground.outbox.models import Event
+
+logger = structlog.get_logger(__name__)
+
+# 404: the peer may not have stored the process yet; 401: its clock or its pinned card may be late
+NOT_YET = {401: 8, 404: 8, 408: 600, 425: 600, 429: 600}
+Status = Message.Status
+
+
+def queue(process: Process, move: conduct.Send) -> Message:
+    """Put a message of ours at the end of the process's queue, in the caller's transaction."""
+    message = Message.objects.create(
+        id=str(uuid.uuid4()),
+        family=family_of(process),
+        pid=process.pid,
+        peer=process.peer,
+        outgoing=True,
+        kind=move.kind,
+        body=dict(move.content or {}) | ({"reason": [move.reason]} if move.reason else {}),
+        status=Status.QUEUED,
+    )
+    outbox.publish("dsp.send", process.pid, {"message": message.id}, delay=conduct.current().delay)
+    return message
+
+
+def send(event: Event) -> None:
+    """Deliver one queued message; safe to repeat at any point."""
+    message, process = _leave(event.payload["message"])
+    if message is None or process is None:
+        return None
+    fresh = message.kind in ("request", "offer") and not process.counterpart_pid
+    path = messages.path_for(message.family, message.kind, None if fresh else process.counterpart_pid)
+    try:
+        answer = wire.call(
+            process.peer, "POST", process.address.rstrip("/") + path, message.body, message_id=message.id
+        )
+    except PeerUnreachable as error:
+        raise outbox.Retry(str(error)) from error
+    except PeerMisbehaves as error:
+        return _refused(message, 0, str(error))
+    if answer.ok:
+        return _arrived(message, answer, fresh=fresh)
+    if answer.status >= 500 or event.attempts < NOT_YET.get(answer.status, 0):
+        after = timedelta(seconds=answer.retry_after) if answer.retry_after else None
+        raise outbox.Retry(f"answered {answer.status}", after)
+    if event.attempts > 1 and _known_there(process):
+        # an earlier attempt arrived and its answer was lost; a peer that remembers message ids tells us so itself
+        return _arrived(message, answer, fresh=False)
+    return _refused(message, answer.status, why(answer))
+
+
+def _leave(message_id: str) -> tuple[Message | None, Process | None]:
+    with transaction.atomic():
+        message = Message.objects.select_for_update().select_related("peer").get(id=message_id)
+        if message.status not in (Status.QUEUED, Status.SENDING):
+            return None, None
+        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        assert process is not None
+        if message.status == Status.QUEUED:
+            body = _body(process, message.kind, message.body)
+            try:
+                advance(process, message.kind, process.role, body)
+            except IllegalTransition as error:
+                # what came in meanwhile has made it pointless
+                logger.info("dsp.dropped", pid=process.pid, kind=message.kind, reason=str(error))
+                message.status = Status.DROPPED
+                message.save(update_fields=["status"])
+                return None, None
+            message.body, message.status = body, Status.SENDING
+            message.save(update_fields=["body", "status"])
+        return message, process
+
+
+def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    family = family_of(process)
+    filled = dict(content)
+    if kind == "agreement" and isinstance(process, Negotiation) and "agreement" not in filled:
+        filled["agreement"] = make_agreement(process, timezone.now())
+    if process.counterpart_pid:
+        filled |= messages.pids(process.role, process.pid, process.counterpart_pid)
+    else:
+        filled |= {f"{process.role}Pid": process.pid, "callbackAddress": base_address()}
+    if isinstance(process, Transfer) and kind == "request":
+        filled |= {"agreementId": process.agreement_id, "format": process.format}
+    body = messages.message(family, kind, **filled)
+    schemas.check(body, body["@type"])
+    return body
+
+
+def _arrived(message: Message, answer: wire.Answer, *, fresh: bool) -> None:
+    with transaction.atomic():
+        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        assert process is not None
+        if fresh:
+            told = answer.json()
+            theirs = (
+                told.get("consumerPid" if process.role == "provider" else "providerPid")
+                if isinstance(told, dict)
+                else None
+            )
+            if not isinstance(theirs, str) or not 0 < len(theirs) <= 300:
+                process.reason = "the peer's answer names no process id"
+                logger.warning("dsp.no_pid", pid=process.pid)
+            elif not process.counterpart_pid:
+                process.counterpart_pid = theirs
+            process.save()
+        _close(message, Status.SENT, answer.status, None)
+        next_move(process)
+
+
+def _refused(message: Message, status: int, why: str) -> None:
+    logger.warning("dsp.refused", pid=message.pid, kind=message.kind, status=status, reason=why)
+    with transaction.atomic():
+        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        assert process is not None
+        _close(message, Status.REFUSED, status, {"reason": why})
+        process.reason = f"{message.kind}: {status} {why}"[:2000]
+        if not process.counterpart_pid:
+            # the peer knows nothing of it, so there is nobody to tell
+            process.state, process.version = "TERMINATED", process.version + 1
+        process.save()
+        if not is_final(process) and message.kind != "termination":
+            queue(process, conduct.Send("termination", reason=f"{message.kind} was refused: {why}"[:500]))
+
+
+def _close(message: Message, status: str, answer_status: int, answer: Any) -> None:
+    message.status, message.answer_status, message.answer = status, answer_status, answer
+    message.save(update_fields=["status", "answer_status", "answer"])
+
+
+def _known_there(process: Process) -> bool:
+    """Whether the peer's side of the process is in our state already."""
+    if not process.counterpart_pid:
+        return False
+    url = f"{process.address.rstrip('/')}/{family_of(process)}/{process.counterpart_pid}"
+    try:
+        told = wire.call(process.peer, "GET", url).json()
+    except (PeerUnreachable, PeerMisbehaves):
+        return False
+    return isinstance(told, dict) and told.get("state") == process.state != INITIAL
+
+
+def why(answer: wire.Answer) -> str:
+    told = answer.json()
+    reasons = told.get("reason") if isinstance(told, dict) else None
+    return "; ".join(map(str, reasons))[:1000] if isinstance(reasons, list) else ""

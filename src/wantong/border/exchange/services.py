@@ -1,0 +1,250 @@
+"""The verbs of the exchange: publish, ask, negotiate, request; and what a person may decide."""
+
+from __future__ import annotations
+
+import mimetypes
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from django.db import transaction
+from django.utils import timezone
+
+from wantong.border.exchange import blobs, catalogue, messages, schemas, sending, terms, wire
+from wantong.border.exchange.catalogue import Metadata
+from wantong.border.exchange.conduct import Send
+from wantong.border.exchange.machine import CONSUMER, IllegalTransition
+from wantong.border.exchange.models import Agreement, Audience, Dataset, Negotiation, Offer, Transfer
+from wantong.border.exchange.problems import (
+    BadMetadata,
+    DatasetTaken,
+    NotNow,
+    PeerMisbehaves,
+    PeerRefused,
+    UnknownDataset,
+    UnknownProcess,
+)
+from wantong.border.exchange.processes import FAMILIES, P, family_of, lock, new_pid
+from wantong.border.trust import services as trust
+from wantong.ground import config
+from wantong.ground.actors import Actor
+from wantong.ground.http.auth import require
+
+# a peer that always links to one more page must come to an end
+MOST_PAGES = 1000
+
+
+def publish_dataset(actor: Actor, path: Path, metadata: Metadata) -> Dataset:
+    """Offer the file at ``path``: it is copied into the blob store and appears in the catalogue.
+
+    The same file and metadata under the same id is the same act; another file under a taken id is not. Raises
+    NotAllowed, :class:`BadMetadata`, :class:`DatasetTaken`, OSError.
+    """
+    require(actor, "declarer", "approver", "operator")
+    if faults := metadata.faults():
+        raise BadMetadata(reason="; ".join(faults)[:1000])
+    with path.open("rb") as file:
+        blob = blobs.store(config.current().blobs, file)
+    identifier = metadata.id or f"urn:uuid:{uuid.uuid4()}"
+    filename = Path(metadata.filename or path.name).name[:200]
+    guessed = mimetypes.guess_type(filename)[0]
+    media_type = (
+        guessed if guessed and metadata.media_type == "application/octet-stream" else metadata.media_type
+    )
+    values: dict[str, Any] = {
+        "title": dict(metadata.title),
+        "description": dict(metadata.description),
+        "publisher": dict(metadata.publisher),
+        "themes": list(metadata.themes),
+        "fields": [dict(column) for column in metadata.fields],
+        "grade": metadata.grade,
+        "licence": metadata.licence,
+        "update_cycle": metadata.update_cycle,
+        "media_type": media_type,
+        "filename": filename,
+        "size": blob.size,
+        "sha256": blob.sha256,
+        "is_open": metadata.is_open,
+        "facts": dict(metadata.facts),
+        "subject_column": metadata.subject_column,
+    }
+    offers = [dict(offer) for offer in metadata.offers] or [catalogue.default_offer(identifier)]
+    with transaction.atomic():
+        dataset, created = Dataset.objects.get_or_create(
+            id=identifier, defaults={**values, "published_by": actor.id}
+        )
+        if not created:
+            if any(getattr(dataset, name) != value for name, value in values.items()) or dataset.withdrawn_at:
+                raise DatasetTaken(dataset=identifier)
+            return dataset
+        Offer.objects.bulk_create(
+            Offer(dataset=dataset, offer_id=offer["@id"], policy=offer) for offer in offers
+        )
+        Audience.objects.bulk_create(
+            Audience(dataset=dataset, participant_id=name) for name in dict.fromkeys(metadata.audience)
+        )
+    return dataset
+
+
+def withdraw_dataset(actor: Actor, dataset_id: str) -> Dataset:
+    """Take a dataset out of the catalogue; agreements in force stay. Raises NotAllowed, :class:`UnknownDataset`."""
+    require(actor, "declarer", "approver", "operator")
+    with transaction.atomic():
+        dataset = Dataset.objects.select_for_update().filter(id=dataset_id, withdrawn_at=None).first()
+        if dataset is None:
+            raise UnknownDataset(dataset=dataset_id)
+        dataset.withdrawn_at = timezone.now()
+        dataset.save(update_fields=["withdrawn_at"])
+    return dataset
+
+
+def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:
+    """The datasets a peer offers us, page after page, as :func:`.catalogue.read` tells them.
+
+    Raises UnknownPeer, :class:`PeerUnreachable`, :class:`PeerRefused`, :class:`PeerMisbehaves`.
+    """
+    peer = trust.peer(participant_id)
+    url = f"{peer.url}{messages.PATH}/catalog/request"
+    question = {"@context": [messages.CONTEXT], "@type": "CatalogRequestMessage"}
+    for _ in range(MOST_PAGES):
+        answer = wire.call(peer, "POST", url, question)
+        for entry in _checked(participant_id, answer, "Catalog").get("dataset", ()):
+            yield catalogue.read(entry)
+        if "next" not in answer.links:
+            return
+        url = urljoin(url, answer.links["next"])
+        if not url.startswith(peer.url.rstrip("/") + "/"):
+            raise PeerMisbehaves(peer=participant_id, reason="the next page is on another node")
+    raise PeerMisbehaves(peer=participant_id, reason=f"the catalogue has more than {MOST_PAGES} pages")
+
+
+def request_dataset(participant_id: str, dataset_id: str) -> dict[str, Any]:
+    """One dataset of a peer. Raises as :func:`request_catalog`, and :class:`UnknownDataset`."""
+    peer = trust.peer(participant_id)
+    url = f"{peer.url}{messages.PATH}/catalog/datasets/{quote(dataset_id, safe='')}"
+    answer = wire.call(peer, "GET", url)
+    if answer.status == 404:
+        raise UnknownDataset(dataset=dataset_id)
+    return catalogue.read(_checked(participant_id, answer, "Dataset"))
+
+
+def negotiate(
+    actor: Actor,
+    participant_id: str,
+    dataset_id: str,
+    offer: Mapping[str, Any] | None = None,
+    purpose: str = "",
+    fields: Sequence[str] = (),
+) -> Negotiation:
+    """Ask a peer for an agreement on a dataset; the row's state advances as the two nodes talk.
+
+    ``offer`` is one of the dataset's; without it the first one is looked up at the peer. Raises NotAllowed,
+    UnknownPeer, :class:`UnknownDataset`, and what :func:`request_dataset` raises.
+    """
+    require(actor, "declarer", "approver", "operator")
+    peer = trust.peer(participant_id)
+    told = {} if offer is not None else request_dataset(participant_id, dataset_id)
+    offered = told["offers"][0] if offer is None else offer
+    try:
+        asked = terms.request(offered, dataset_id, purpose, fields)
+    except (KeyError, TypeError, ValueError):
+        raise BadMetadata(reason="not an offer") from None
+    try:
+        schemas.check(asked, "MessageOffer")
+    except schemas.InvalidMessage as error:
+        raise BadMetadata(reason=f"not an offer: {error.reasons[0]}") from None
+    with transaction.atomic():
+        process = Negotiation.objects.create(
+            pid=new_pid(),
+            role=CONSUMER,
+            peer=peer,
+            address=f"{peer.url}{messages.PATH}",
+            begun_by=actor.id,
+            dataset_id=dataset_id,
+            title=told.get("title", {}),
+            offer=asked,
+        )
+        sending.queue(process, Send("request", {"offer": asked}))
+    return process
+
+
+def decide_negotiation(actor: Actor, pid: str, act: str, reason: str = "") -> Negotiation:
+    """A person's word on a negotiation that waits: ``agree`` or ``accept`` (what is on the table), or ``terminate``.
+
+    Raises NotAllowed, :class:`UnknownProcess`, :class:`NotNow`.
+    """
+    require(actor, "approver", "operator")
+    kind = {"agree": "agreement", "accept": "accepted", "terminate": "termination"}[act]
+    return _act(actor, Negotiation, pid, act, kind, reason)
+
+
+def request_transfer(actor: Actor, agreement_id: str) -> Transfer:
+    """Ask for the data of an agreement in force. Raises NotAllowed, :class:`UnknownProcess`, UnknownPeer."""
+    require(actor, "declarer", "approver", "operator")
+    agreement = Agreement.objects.filter(id=agreement_id, role=CONSUMER).select_related("peer").first()
+    if agreement is None:
+        raise UnknownProcess(process=agreement_id)
+    peer = trust.peer(agreement.peer.participant_id)
+    identifier = str(uuid.uuid4())
+    with transaction.atomic():
+        process = Transfer.objects.create(
+            pid=f"urn:uuid:{identifier}",
+            id=identifier,
+            role=CONSUMER,
+            peer=peer,
+            address=f"{peer.url}{messages.PATH}",
+            begun_by=actor.id,
+            agreement=agreement,
+            format=messages.PULL,
+        )
+        sending.queue(process, Send("request"))
+    return process
+
+
+def terminate_transfer(actor: Actor, pid: str, reason: str) -> Transfer:
+    """End a transfer. Raises NotAllowed, :class:`UnknownProcess`, :class:`NotNow`."""
+    require(actor, "declarer", "approver", "operator")
+    return _act(actor, Transfer, pid, "terminate", "termination", reason)
+
+
+def negotiation(pid: str) -> Negotiation:
+    """The negotiation. Raises :class:`UnknownProcess`."""
+    found = Negotiation.objects.filter(pid=pid).select_related("peer").first()
+    if found is None:
+        raise UnknownProcess(process=pid)
+    return found
+
+
+def transfer(identifier: str) -> Transfer:
+    """The transfer by its pid or its id. Raises :class:`UnknownProcess`."""
+    pid = identifier if identifier.startswith("urn:uuid:") else f"urn:uuid:{identifier}"
+    found = Transfer.objects.filter(pid=pid).select_related("peer", "agreement").first()
+    if found is None:
+        raise UnknownProcess(process=identifier)
+    return found
+
+
+@transaction.atomic
+def _act(actor: Actor, model: type[P], pid: str, act: str, kind: str, reason: str) -> P:
+    process = lock(model, pid)
+    if process is None:
+        raise UnknownProcess(process=pid)
+    try:
+        FAMILIES[family_of(process)].machine.advance(process.state, kind, process.role)
+    except IllegalTransition:
+        raise NotNow(act=act, state=process.state or "INITIAL") from None
+    process.waiting_for = ""
+    process.save(update_fields=["waiting_for", "updated_at"])
+    sending.queue(process, Send(kind, reason=reason))
+    return process
+
+
+def _checked(participant_id: str, answer: wire.Answer, kind: str) -> dict[str, Any]:
+    if not answer.ok:
+        raise PeerRefused(peer=participant_id, answer=answer.status, reason=sending.why(answer))
+    try:
+        return schemas.parse(answer.body, kind)
+    except schemas.InvalidMessage as error:
+        raise PeerMisbehaves(peer=participant_id, reason=error.reasons[0]) from None
