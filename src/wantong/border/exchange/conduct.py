@@ -96,8 +96,6 @@ def may_agree(process: Negotiation) -> bool:
     It must take no more than an offer of the dataset gives, and the dataset must be open or the whitelist must
     cover the fields for that purpose and receiver today.
     """
-    from wantong.border.gate.whitelist import services as whitelist
-
     dataset = Dataset.objects.filter(id=process.dataset_id, withdrawn_at=None).first()
     if dataset is None or not any(
         terms.within(process.offer, offer.policy) for offer in dataset.offers.all()
@@ -105,6 +103,8 @@ def may_agree(process: Negotiation) -> bool:
         return False
     if dataset.is_open:
         return True
+    from wantong.border.gate.whitelist import services as whitelist
+
     fields = terms.fields_of(process.offer) or [column["name"] for column in dataset.fields]
     purpose = terms.purpose_of(process.offer)
     today = timezone.localdate()
