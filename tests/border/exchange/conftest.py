@@ -53,12 +53,24 @@ class Counterparty:
         return 200, {}
 
     def call(
-        self, method: str, path: str, message: Any = None, *, message_id: str | None = None, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        message: Any = None,
+        *,
+        message_id: str | None = None,
+        token: str | None = None,
     ) -> Any:
         """A signed request of the counterparty to the node under test."""
         from wantong.ground import config
 
-        body = b"" if message is None else message if isinstance(message, bytes) else json.dumps(message).encode()
+        body = (
+            b""
+            if message is None
+            else message
+            if isinstance(message, bytes)
+            else json.dumps(message).encode()
+        )
         if token is None:
             node = config.current()
             token = tokens.sign(
@@ -80,7 +92,13 @@ class Counterparty:
 
 
 def state(kind: str, provider: str, consumer: str, now: str) -> dict[str, Any]:
-    return {"@context": CONTEXT, "@type": kind, "providerPid": provider, "consumerPid": consumer, "state": now}
+    return {
+        "@context": CONTEXT,
+        "@type": kind,
+        "providerPid": provider,
+        "consumerPid": consumer,
+        "state": now,
+    }
 
 
 @pytest.fixture
@@ -141,7 +159,11 @@ def peer(make_peer) -> Counterparty:
 def publish(node, tmp_path):
     """Publish a small open dataset; returns its row."""
 
-    def make(identifier: str = "urn:data:passengers", content: bytes = b"day,arrivals\n2026-01-01,100\n", **more: Any):
+    def make(
+        identifier: str = "urn:data:passengers",
+        content: bytes = b"day,arrivals\n2026-01-01,100\n",
+        **more: Any,
+    ):
         path = tmp_path / "data.csv"
         path.write_bytes(content)
         metadata = catalogue.Metadata(

@@ -21,7 +21,13 @@ def request(peer, dataset, consumer_pid="urn:theirs:1", **more):
 
 
 def message(kind, negotiation_pid, consumer_pid="urn:theirs:1", **more):
-    return {"@context": CONTEXT, "@type": kind, "providerPid": negotiation_pid, "consumerPid": consumer_pid, **more}
+    return {
+        "@context": CONTEXT,
+        "@type": kind,
+        "providerPid": negotiation_pid,
+        "consumerPid": consumer_pid,
+        **more,
+    }
 
 
 def test_an_open_dataset_is_agreed_on_without_asking_anyone(peer, publish, drain):
@@ -32,13 +38,15 @@ def test_an_open_dataset_is_agreed_on_without_asking_anyone(peer, publish, drain
     pid = answer.json()["providerPid"]
     assert answer.json()["state"] == "REQUESTED"
     drain()
-    (path, agreed), = peer.received
+    ((path, agreed),) = peer.received
     assert path == "/dsp/2025-1/negotiations/urn:theirs:1/agreement"
     schemas.check(agreed, "ContractAgreementMessage")
     assert terms.purpose_of(agreed["agreement"]) == "statistics"
     assert peer.state("negotiations", pid) == "AGREED"
     assert not Agreement.objects.exists(), "nothing is in force before both have signed off"
-    verified = peer.post(f"/negotiations/{pid}/agreement/verification", message("ContractAgreementVerificationMessage", pid))
+    verified = peer.post(
+        f"/negotiations/{pid}/agreement/verification", message("ContractAgreementVerificationMessage", pid)
+    )
     assert verified.status_code == 200
     drain()
     assert peer.kinds()[-1] == "ContractNegotiationEventMessageFINALIZED"
@@ -125,12 +133,19 @@ def test_another_node_cannot_see_or_touch_a_negotiation(make_peer, publish, drai
     unknown = two.call("GET", "/dsp/2025-1/negotiations/urn:uuid:none")
     foreign = two.call("GET", f"/dsp/2025-1/negotiations/{pid}")
     assert unknown.status_code == foreign.status_code == 404 and unknown.json() == foreign.json()
-    ended = two.post(f"/negotiations/{pid}/termination", message("ContractNegotiationTerminationMessage", pid))
+    ended = two.post(
+        f"/negotiations/{pid}/termination", message("ContractNegotiationTerminationMessage", pid)
+    )
     assert ended.status_code == 404 and one.state("negotiations", pid) == "REQUESTED"
 
 
 def test_messages_go_only_to_the_node_that_sent_the_request(peer, publish):
-    for address in ("http://127.0.0.1:1/inside", peer.url + ".evil.example/", "file:///etc/passwd", peer.url + "@evil"):
+    for address in (
+        "http://127.0.0.1:1/inside",
+        peer.url + ".evil.example/",
+        "file:///etc/passwd",
+        peer.url + "@evil",
+    ):
         answer = peer.post("/negotiations/request", request(peer, publish(), callbackAddress=address))
         assert answer.status_code == 400, address
     assert not Negotiation.objects.exists()
@@ -150,7 +165,7 @@ def test_our_own_request_goes_all_the_way(peer, drain):
     mine = services.negotiate(OFFICER, peer.participant_id, "urn:data:theirs", offer, "research", ["day"])
     assert mine.state == ""
     drain()
-    (_, asked), = peer.received
+    ((_, asked),) = peer.received
     schemas.check(asked, "ContractRequestMessage")
     assert terms.fields_of(asked["offer"]) == ["day"]
     mine.refresh_from_db()
@@ -169,7 +184,9 @@ def test_our_own_request_goes_all_the_way(peer, drain):
 
 
 def test_an_agreement_on_something_else_is_not_verified(peer, drain):
-    mine = services.negotiate(OFFICER, peer.participant_id, "urn:data:theirs", terms.offer("urn:offer:1"), "research")
+    mine = services.negotiate(
+        OFFICER, peer.participant_id, "urn:data:theirs", terms.offer("urn:offer:1"), "research"
+    )
     drain()
     bad = terms.agreement(
         "urn:agreement:1", terms.offer("x"), target="urn:data:theirs", assigner=peer.participant_id,

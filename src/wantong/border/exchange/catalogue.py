@@ -139,7 +139,7 @@ def default_offer(dataset_id: str) -> terms.Policy:
 
 def read(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A peer's dataset (schema-checked) as plain values: id, title, offers, and what else it tells."""
-    distribution = next(iter(entry.get("distribution", ())), {})
+    distribution: Mapping[str, Any] = next(iter(entry.get("distribution", ())), {})
     size = distribution.get("dcat:byteSize")
     return {
         "id": str(entry["@id"]),

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from wantong.border.exchange import machine, terms
 from wantong.border.exchange import negotiation as n
 from wantong.border.exchange import transfer as t
-from wantong.border.exchange.models import Dataset, Negotiation, Transfer
+from wantong.border.exchange.models import Dataset, Negotiation, Offer, Transfer
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def may_agree(process: Negotiation) -> bool:
     """
     dataset = Dataset.objects.filter(id=process.dataset_id, withdrawn_at=None).first()
     if dataset is None or not any(
-        terms.within(process.offer, offer.policy) for offer in dataset.offers.all()
+        terms.within(process.offer, offer.policy) for offer in Offer.objects.filter(dataset=dataset)
     ):
         return False
     if dataset.is_open:

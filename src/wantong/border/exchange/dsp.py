@@ -136,7 +136,8 @@ def dataset(asked: Incoming, dataset_id: str) -> receiving.Answer:
 
 
 def _described(row: Dataset, service: messages.Message, *, root: bool) -> messages.Message:
-    return catalogue.dataset(row, [offer.policy for offer in row.offers.all()], service, root=root)
+    offers = [offer.policy for offer in row.offers.all()]  # type: ignore[attr-defined]  # prefetched
+    return catalogue.dataset(row, offers, service, root=root)
 
 
 def state(family: str) -> View:

@@ -17,7 +17,7 @@ outbox.handler("dsp.send")(sending.send)
 def act(event: Event) -> None:
     """Let the conduct decide what follows from a new state; an event about an older state is void."""
     with transaction.atomic():
-        process = lock(FAMILIES[event.payload["family"]].model, event.payload["pid"])  # type: ignore[type-var]
+        process = lock(FAMILIES[event.payload["family"]].model, event.payload["pid"])
         if process is None or process.version != event.payload["version"]:
             return
         chosen = conduct.current()

@@ -105,7 +105,7 @@ def next_move(process: Process) -> None:
 
 def lock(model: type[P], pid: str, peer: Peer | None = None) -> P | None:
     """The row, locked until the transaction ends; None if there is none (of this peer)."""
-    rows = model._default_manager.select_for_update().filter(pid=pid)  # type: ignore[attr-defined]
+    rows = model._default_manager.select_for_update().filter(pid=pid)
     found: P | None = (rows.filter(peer=peer) if peer else rows).first()
     return found
 

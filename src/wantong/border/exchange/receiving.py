@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 
 from wantong.border.exchange import messages
 from wantong.border.exchange.machine import CONSUMER, PROVIDER, IllegalTransition, other
-from wantong.border.exchange.models import Agreement, Dataset, Message, Negotiation, Process, Transfer
+from wantong.border.exchange.models import Agreement, Dataset, Message, Negotiation, Offer, Process, Transfer
 from wantong.border.exchange.processes import FAMILIES, advance, family_of, lock, new_pid, next_move
 from wantong.border.exchange.visibility import visible
 from wantong.border.trust.models import Peer
@@ -80,7 +80,7 @@ def proceed(
     kind = messages.kind_of(message)
     try:
         with transaction.atomic():
-            process = lock(FAMILIES[family].model, pid, caller.peer)  # type: ignore[type-var]
+            process = lock(FAMILIES[family].model, pid, caller.peer)
             if process is None:
                 raise Refused(404, "there is no such process")
             if answer := _remembered(caller, process, message):
@@ -148,7 +148,7 @@ def _new_negotiation(peer: Peer, role: str, theirs: str, message: Mapping[str, A
     title: dict[str, str] = {}
     if role == PROVIDER:
         dataset = visible(peer).filter(id=target).first() if target else _offering(peer, offer["@id"])
-        if dataset is None or not dataset.offers.filter(offer_id=offer["@id"]).exists():
+        if dataset is None or not Offer.objects.filter(dataset=dataset, offer_id=offer["@id"]).exists():
             raise Refused(400, "there is no such offer")
         target, title = dataset.id, dataset.title
     return Negotiation(

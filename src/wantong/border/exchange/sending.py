@@ -87,7 +87,7 @@ def _leave(message_id: str) -> tuple[Message | None, Process | None]:
         message = Message.objects.select_for_update().select_related("peer").get(id=message_id)
         if message.status not in (Status.QUEUED, Status.SENDING):
             return None, None
-        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        process = lock(FAMILIES[message.family].model, message.pid)
         assert process is not None
         if message.status == Status.QUEUED:
             body = _body(process, message.kind, message.body)
@@ -114,7 +114,7 @@ def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, 
     else:
         filled |= {f"{process.role}Pid": process.pid, "callbackAddress": base_address()}
     if isinstance(process, Transfer) and kind == "request":
-        filled |= {"agreementId": process.agreement_id, "format": process.format}
+        filled |= {"agreementId": process.agreement.id, "format": process.format}
     body = messages.message(family, kind, **filled)
     schemas.check(body, body["@type"])
     return body
@@ -122,7 +122,7 @@ def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, 
 
 def _arrived(message: Message, answer: wire.Answer, *, fresh: bool) -> None:
     with transaction.atomic():
-        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        process = lock(FAMILIES[message.family].model, message.pid)
         assert process is not None
         if fresh:
             told = answer.json()
@@ -144,7 +144,7 @@ def _arrived(message: Message, answer: wire.Answer, *, fresh: bool) -> None:
 def _refused(message: Message, status: int, why: str) -> None:
     logger.warning("dsp.refused", pid=message.pid, kind=message.kind, status=status, reason=why)
     with transaction.atomic():
-        process = lock(FAMILIES[message.family].model, message.pid)  # type: ignore[type-var]
+        process = lock(FAMILIES[message.family].model, message.pid)
         assert process is not None
         _close(message, Status.REFUSED, status, {"reason": why})
         process.reason = f"{message.kind}: {status} {why}"[:2000]

@@ -66,7 +66,9 @@ def sign(
     }
     if message_id:
         claims["mid"] = message_id
-    return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": key.thumbprint()}, claims, key, algorithms=[ALGORITHM])
+    return jwt.encode(
+        {"alg": ALGORITHM, "typ": "JWT", "kid": key.thumbprint()}, claims, key, algorithms=[ALGORITHM]
+    )
 
 
 def issuer(token: str) -> str:
