@@ -56,6 +56,9 @@ class Consent(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.GIVEN)
     withdrawn_at = models.DateTimeField(null=True)
 
+    records: "models.QuerySet[ConsentRecord]"
+    uses: "models.QuerySet[ConsentUse]"
+
     class Meta:
         ordering = ("-valid_from",)
         indexes = (

@@ -132,7 +132,7 @@ class Signer:
 def open_record(token: str, key: OKPKey | Mapping[str, Any]) -> dict[str, Any]:
     """The record inside ``token`` if the holder of ``key`` (a public JWK) signed it. Raises RecordNotGenuine."""
     try:
-        public = key if isinstance(key, OKPKey) else OKPKey.import_key(dict(key))  # type: ignore[arg-type]
+        public = key if isinstance(key, OKPKey) else OKPKey.import_key(dict(key))
         signed = jws.deserialize_compact(token, public, algorithms=[ALGORITHM])
         if signed.headers().get("typ") != TYPE:
             raise ValueError("another kind of token")

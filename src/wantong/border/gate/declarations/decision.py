@@ -121,9 +121,9 @@ def substance(assessment: Mapping[str, Any], on_consent: bool) -> str:
 
 
 def contradictions(facts: Mapping[str, Any], classification: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the scanner found and the declarer denied: names of the facts concerned.
+    """What the scanner found and the declarer denied: names of the facts concerned; ``unread`` if it could not look.
 
-    ``classification`` is what :func:`summary` returns. Unknown facts contradict nothing: the rules ask for them.
+    ``classification`` is what ``findings.summary`` returns. Unknown facts contradict nothing: the rules ask for them.
     """
     found = []
     if classification["personal"] and facts.get("is_personal") is False:
@@ -132,6 +132,8 @@ def contradictions(facts: Mapping[str, Any], classification: Mapping[str, Any]) 
         found.append("n_sensitive")
     if classification["minors"] and facts.get("has_minor_under14") is False:
         found.append("has_minor_under14")
+    if classification.get("unread"):
+        found.append("unread")
     return tuple(found)
 
 

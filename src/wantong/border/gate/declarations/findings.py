@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from wantong.border.gate.classification import Report, scan
 from wantong.border.gate.declarations.decision import DATA
 from wantong.ground import yamlfile
 
-
-def summary(report: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """``report`` (as ``Report.to_dict()``) with three plain answers about the ``fields`` that are to leave.
-
-    ``personal``, ``sensitive`` and ``minors`` are true if a finding that is certain enough says so, in one of these
-    columns or in no column at all; what lies in other columns stays here and does not count.
-    """
-    least = yamlfile.load(DATA / "findings.yaml")["confidence"]
-    sure = [
-        finding
-        for finding in report["findings"]
-        if finding["confidence"] >= least and (not finding.get("column") or finding["column"] in fields)
-    ]
-    return {
-        "findings": list(report["findings"]),
-        "grades": report["grades"],
-        "questions": report["questions"],
-        "kinds": sorted({finding["kind"] for finding in sure}),
-        "personal": any(finding.get("about", "person") == "person" for finding in sure),
-        "sensitive": any(finding.get("sensitive") for finding in sure),
-        "minors": any(finding.get("sensitive") == "minors" for finding in sure),
-    }
+MINOR = "minor"
+"""The class of GB/T 45574-2025 for persons under 14."""
 
 
 def look(path: Path, fields: Collection[str]) -> dict[str, Any]:
     """Scan the payload at ``path`` and sum it up for ``fields``."""
-    from wantong.border.gate import classification
+    return summary(scan([path]), fields)
 
-    return summary(classification.scan([path]).to_dict(), fields)
+
+def summary(report: Report, fields: Collection[str]) -> dict[str, Any]:
+    """``report`` as JSON, with plain answers about the ``fields`` that are to leave.
+
+    ``personal``, ``sensitive`` and ``minors`` are true if a finding that is certain enough says so, in one of these
+    columns or in no column at all; what lies in other columns stays here and does not count. ``unread`` is true if
+    a part could not be read: what is in there, nobody knows.
+    """
+    least = yamlfile.load(DATA / "findings.yaml")["confidence"]
+    sure = [
+        finding
+        for finding in report.findings
+        if finding.confidence >= least and (finding.column is None or finding.column in fields)
+    ]
+    persons = [finding for finding in sure if finding.about == "person"]
+    content = report.to_dict()
+    # the place on this machine is nobody's business
+    for entry in (*content["findings"], *content["questions"]):
+        entry["path"] = entry["path"] and Path(entry["path"]).name
+    return {
+        **content,
+        "kinds": sorted({finding.kind for finding in sure}),
+        "personal": bool(persons),
+        "sensitive": any(finding.sensitive for finding in persons),
+        "minors": any(finding.sensitive == MINOR for finding in persons),
+        "unread": bool(report.problems),
+    }

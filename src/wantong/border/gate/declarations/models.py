@@ -58,6 +58,11 @@ class Declaration(models.Model):
     actions_count = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(default=timezone.now)
 
+    actions: "models.QuerySet[Action]"
+    passengers: "models.QuerySet[Passenger]"
+    obligations: "models.QuerySet[Obligation]"
+    withdrawals: "models.QuerySet[Withdrawal]"
+
     class Meta:
         ordering = ("-created_at",)
         indexes = (
@@ -121,6 +126,8 @@ class SenderYear(models.Model):
     year = models.PositiveSmallIntegerField()
     sensitive = models.PositiveIntegerField(default=0)
     nonsensitive = models.PositiveIntegerField(default=0)
+
+    persons: "models.QuerySet[CountedPerson]"
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("sender", "year"), name="sender_year_once"),)

@@ -206,7 +206,7 @@ def enforce_withdrawal(actor: Actor, transfer_id: str, subject: str) -> int:
     if new and holding is not None:
         _strike(holding, withdrawal)
         do(declaration, projection, actor, "withdraw_person", data={"rows": withdrawal.rows})
-    return withdrawal.rows
+    return int(withdrawal.rows)
 
 
 def _strike(holding: Holding, withdrawal: Withdrawal) -> None:

@@ -434,7 +434,7 @@ def recall(declaration_id: uuid.UUID | str, *, actor: Actor = GATE, note: str = 
         # a parcel that is being made right now was begun before
         Declaration.objects.filter(id=declaration.id).update(generation=F("generation") + 1)
         if projection.state == State.RELEASED and not gone:
-            do(declaration, projection, actor, "recall", note=note or "withdrawn or no longer whitelisted")
+            do(declaration, projection, actor, "recall", note=note or "recalled")
             then(declaration, "gate.decide")
         return not gone
 

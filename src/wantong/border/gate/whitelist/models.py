@@ -33,6 +33,8 @@ class WhitelistItem(models.Model):
     approved_by = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null until somebody approves
     created_at = models.DateTimeField(default=timezone.now)
 
+    actions: "models.QuerySet[WhitelistAction]"
+
     class Meta:
         ordering = ("dataset_id", "receiver", "-created_at")
         indexes = (models.Index(fields=("dataset_id", "state"), name="whitelist_by_dataset"),)
