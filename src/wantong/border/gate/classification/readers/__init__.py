@@ -218,7 +218,11 @@ def read_text(
         return
     sample = bytes(first[: delimited.SNIFFED])
     kind = text_kind(sample, promised)
-    if b"\n" not in sample and isinstance(kind, delimited.Dialect) and _first_line_too_wide(first, limits.columns):
+    if (
+        b"\n" not in sample
+        and isinstance(kind, delimited.Dialect)
+        and _first_line_too_wide(first, limits.columns)
+    ):
         yield LimitReached(source.place, "columns", limits.columns)
         kind = "text"
     if kind == "lines":
