@@ -38,7 +38,6 @@ pages: list[URLPattern | URLResolver] = []
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.live),
     path("readyz", health.ready),
-    path("api/", api.urls),
 ]
 for app in apps.get_app_configs():
     if not app.name.startswith("wantong."):
@@ -50,4 +49,5 @@ for app in apps.get_app_configs():
     if find_spec(f"{app.name}.api"):
         api.add_router("", import_module(f"{app.name}.api").router)
 
+urlpatterns.append(path("api/", api.urls))
 urlpatterns += i18n_patterns(path("admin/", admin.site.urls), *pages)
