@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -30,6 +30,8 @@ CONFIDENCE: tuple[str, ...] = ("high", "medium", "low")
 UNITS: frozenset[str] = frozenset({"working_days", "days", "months"})
 NEEDS_INFO = "needs_info"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CASES = "cases"
+_BESIDE = frozenset({"messages", "texts", _CASES})
 _PACKAGED = Path(str(resources.files("wantong.border.gate.rules"))) / "data"
 
 
@@ -181,8 +183,8 @@ class RuleBase:
     contradictions: tuple[Contradiction, ...]
     rules: tuple[Rule, ...]  # deciding rules by falling priority, then options and duties as written
     calendars: Mapping[str, Calendar]
-    cases: tuple[Mapping[str, Any], ...] = field(repr=False, default=())
     raw: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    source_path: Path | None = None
 
     @staticmethod
     def load(path: Path | str | None = None) -> RuleBase:
@@ -190,12 +192,21 @@ class RuleBase:
 
         Raises RuleBaseInvalid, listing every fault, and OSError if ``path`` cannot be read.
         """
-        return _packaged() if path is None else RuleBase.from_data(read(Path(path)))
+        return _packaged() if path is None else RuleBase.from_data(read(Path(path)), Path(path))
 
     @staticmethod
-    def from_data(data: Mapping[str, Any]) -> RuleBase:
+    def from_data(data: Mapping[str, Any], source: Path | None = None) -> RuleBase:
         """The rule base in ``data`` (merged top-level keys, as :func:`read` returns them). Raises RuleBaseInvalid."""
-        return _Builder(data).build()
+        return replace(_Builder(data).build(), source_path=source)
+
+    @cached_property
+    def cases(self) -> tuple[Mapping[str, Any], ...]:
+        """The worked cases beside the rules, read when first asked for: no answer needs them."""
+        data = self.raw
+        folder = self.source_path / _CASES if self.source_path is not None else None
+        if folder is not None and folder.is_dir():
+            data = read(folder)
+        return tuple(data.get("cases", data.get("test_cases", ())))
 
     @cached_property
     def label(self) -> str:
@@ -233,7 +244,7 @@ def day_of(text: str) -> dt.date | None:
 
 @cache
 def _packaged() -> RuleBase:
-    return RuleBase.from_data(read(_PACKAGED))
+    return RuleBase.from_data(read(_PACKAGED), _PACKAGED)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -244,8 +255,8 @@ def read(path: Path) -> dict[str, Any]:
     if not files:
         errors.append(f"{path} holds no rule base")
     for file in files:
-        if "messages" in file.parts or "texts" in file.parts:
-            continue  # translations live beside the base, and are no part of the law
+        if _BESIDE & set(file.relative_to(path).parts[:-1]):
+            continue  # translations and cases live beside the law and are no part of it
         try:
             content = yaml.load(file.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -310,7 +321,7 @@ class _Builder:
         self._check_rules(rules)
         # a stable sort: rules of one priority keep the order of the file
         rules.sort(key=lambda r: (not r.decides, -r.priority))
-        deciding = {k: v for k, v in data.items() if k != "cases"}
+        deciding = {k: v for k, v in data.items() if k not in ("cases", "test_cases", "bases")}
         return RuleBase(
             title=meta["title"],
             version=str(meta["version"]),
@@ -325,7 +336,6 @@ class _Builder:
             contradictions=contradictions,
             rules=tuple(rules),
             calendars=self.calendars,
-            cases=tuple(data.get("cases", data.get("test_cases", ()))),
             raw=data,
         )
 

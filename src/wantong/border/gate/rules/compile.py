@@ -218,7 +218,7 @@ class Program:
     """
 
     def __init__(self, base: RuleBase, on: dt.date, origin: str, destination: str) -> None:
-        self.base = base
+        self.base, self.day, self.origin, self.destination = base, on, origin, destination
 
         def resolve(value: grammar.Value) -> bool | int | str:
             if isinstance(value, grammar.Parameter):

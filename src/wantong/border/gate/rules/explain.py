@@ -16,6 +16,7 @@ from wantong.border.gate.rules import grammar
 from wantong.border.gate.rules.assess import FRAME, Assessment, Engine, Known, decide, engine
 from wantong.border.gate.rules.base import NEEDS_INFO, Fact, Rule, RuleBase
 from wantong.border.gate.rules.compile import Compiled, Program
+from wantong.border.gate.rules.witness import answers
 
 Source = Literal["given", "assumed", "missing"]
 Status = Literal[
@@ -317,7 +318,7 @@ class _Inquiry:
     def _settled(self, fact: Fact, route_rules: Sequence[Compiled], others: Sequence[Compiled]) -> float:
         """How many open rules an answer to ``fact`` settles on average; a deciding rule counts for ten others."""
         mine, encode = self.program.encoders[fact.name]
-        outcomes = [encode(value) for value in self._answers(fact)]
+        outcomes = [encode(value) for value in answers(self.program, fact)]
         settled = 0.0
         for rules, worth in ((route_rules, 10), (others, 1)):
             open_now = len(self._hangs(rules))
@@ -330,18 +331,3 @@ class _Inquiry:
                 residuals = (c.residual(known.true, known.false, known.unknown) for c in rules)
                 settled += worth * (open_now - sum(1 for r in residuals if r > 0)) / len(outcomes)
         return settled
-
-    def _answers(self, fact: Fact) -> list[Any]:
-        """One value for every way the rules can tell answers apart."""
-        if fact.type == "bool":
-            return [True, False]
-        if fact.type == "enum":
-            return list(fact.values)
-        numbers = {
-            n
-            for _, _, v in self.program.tests.get(fact.name, ())
-            for n in (v if isinstance(v, tuple) else (v,))
-        }
-        return sorted(
-            {0, *(n for n in numbers), *(n - 1 for n in numbers if n > 0), *(n + 1 for n in numbers)}
-        )
