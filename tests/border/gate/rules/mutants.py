@@ -156,7 +156,11 @@ def without_effect(base: RuleBase, mutant: Mutant) -> bool:
                     if gone and find(program, [compiled, gone], above) is not None:
                         return False
                     continue
-                name = next(n for n in ("before", "obligations", "authorities") if getattr(rule, n) != getattr(wrong, n))
+                name = next(
+                    n
+                    for n in ("before", "obligations", "authorities")
+                    if getattr(rule, n) != getattr(wrong, n)
+                )
                 item = next(i for i in getattr(rule, name) if i not in getattr(wrong, name))
                 also = [
                     c for c in program.duties
@@ -187,8 +191,10 @@ class Jury:
         cases = [
             (rule.id not in fired, i, case)
             for i, (case, fired) in enumerate(self.cases)
-            if case["facts"]["from_jurisdiction"] in rule.origins and case["facts"]["to_jurisdiction"] in rule.destinations
+            if case["facts"]["from_jurisdiction"] in rule.origins
+            and case["facts"]["to_jurisdiction"] in rule.destinations
         ]
         return any(
-            failures(case, engine.assess(case["facts"]).to_dict()) for *_, case in sorted(cases, key=lambda c: c[:2])
+            failures(case, engine.assess(case["facts"]).to_dict())
+            for *_, case in sorted(cases, key=lambda c: c[:2])
         )

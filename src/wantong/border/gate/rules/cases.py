@@ -40,7 +40,9 @@ def failures(case: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
             found.append(f"no deadline of {due['rule']}")
         for place, day in due.get("dates", {}).items():
             if dates.get((due["rule"], place), "none") != day:
-                found.append(f"deadline of {due['rule']} in {place} is {dates.get((due['rule'], place), 'none')}")
+                found.append(
+                    f"deadline of {due['rule']} in {place} is {dates.get((due['rule'], place), 'none')}"
+                )
     if "missing" in case and set(case["missing"]) != set(answer["missing_facts"]):
         found.append(f"missing {answer['missing_facts']} instead of {list(case['missing'])}")
     if "provisional" in case and case["provisional"] != answer["provisional"]:
