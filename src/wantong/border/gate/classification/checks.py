@@ -44,10 +44,10 @@ _CN_CHECK = np.frombuffer(ids.CN_CHECKS.encode(), np.uint8)
 
 
 def is_date(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]) -> Flags:
-    """Real dates of the Gregorian calendar from the earliest birth that is accepted."""
+    """Real dates of the Gregorian calendar within the years of birth that are accepted."""
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     longest = _MONTH_DAYS[month] - ((month == 2) & ~leap)
-    real: Flags = (year >= ids.EARLIEST_BIRTH) & (day >= 1) & (day <= longest)
+    real: Flags = (year >= ids.EARLIEST_BIRTH) & (year <= ids.LATEST_BIRTH) & (day >= 1) & (day <= longest)
     return real
 
 
@@ -72,15 +72,31 @@ def cn_permit(rows: Rows) -> Flags:
     return np.isin(number(rows[:, :6]), _PERMITS) & _citizen(rows)
 
 
+_HKID_FIX = np.arange(256, dtype=np.uint8)
+_HKID_FIX[list(b"OIL")] = list(b"011")
+
+
 def hkid(rows: Rows) -> Flags:
-    """Any HKID shape: separators and brackets are the same in every row, so one row says where they are."""
+    """HKIDs with or without brackets; noughts and ones misread as letters are put right before the check."""
     rows = _raised(_bare(rows))
     letters = rows.shape[1] - 7
     first = (rows[:, 0] - 55).astype(np.int64) if letters == 2 else np.full(len(rows), 36, np.int64)
     total = 9 * first + 8 * (rows[:, letters - 1].astype(np.int64) - 55)
-    total += _weighted(rows[:, letters : letters + 6] - _ZERO, (7, 6, 5, 4, 3, 2))
-    check: Flags = _HKID_CHECK[-total % 11] == rows[:, -1]
+    digits = _HKID_FIX[rows[:, letters:]]
+    total += _weighted(digits[:, :6] - _ZERO, (7, 6, 5, 4, 3, 2))
+    check: Flags = _HKID_CHECK[-total % 11] == digits[:, 6]
     return check
+
+
+def hkid_spaced(rows: Rows) -> Flags:
+    """HKIDs with blanks or hyphens anywhere among the digits."""
+    passed = np.zeros(len(rows), np.bool_)
+    letters = 1 + int(rows[0, 1] >= 65) if len(rows) else 1
+    for i, row in enumerate(rows):
+        text = row.tobytes().translate(None, b" -")
+        if len(text) == letters + 9:
+            passed[i] = hkid(np.frombuffer(text, np.uint8).reshape(1, -1))[0]
+    return passed
 
 
 def _bare(rows: Rows) -> Rows:
@@ -161,6 +177,10 @@ for _i, _c in enumerate(ids.USCC_ALPHABET.encode()):
 _USCC_VALUE[ord("O")], _USCC_VALUE[ord("I")] = 0, 1  # not in the alphabet: misread noughts and ones
 _USCC_FIX = np.arange(256, dtype=np.uint8)
 _USCC_FIX[ord("O")], _USCC_FIX[ord("I")] = 48, 49
+_USCC_SORT = np.zeros((256, 256), np.bool_)
+for _first, _seconds in ids.USCC_REGISTRIES.items():
+    _USCC_SORT[ord(_first), [ord(_second) for _second in _seconds]] = True
+_USCC_AREA = _PROVINCE | (np.arange(100) == 10)
 _BASE36 = np.zeros(256, np.uint8)
 _BASE36[48:58] = range(10)
 _BASE36[65:91] = range(10, 36)
@@ -169,9 +189,10 @@ _BASE36[65:91] = range(10, 36)
 def uscc(rows: Rows) -> Flags:
     rows = _USCC_FIX[rows]
     values = _USCC_VALUE[rows]
-    fits = (values[:, 0] > 0) & (values != 255).all(axis=1) & (rows[:, 2:8] <= 57).all(axis=1)
+    fits = _USCC_SORT[rows[:, 0], rows[:, 1]] & (rows[:, 2:8] <= 57).all(axis=1)
     if not fits.any():
         return fits
+    fits &= (values != 255).all(axis=1) & _USCC_AREA[number(np.minimum(rows[:, 2:4], 57))]
     outer = -_weighted(values[:, :17], ids.USCC_WEIGHTS) % 31 == values[:, 17]
     inner = -_weighted(_BASE36[rows[:, 8:16]], ids.ORG_WEIGHTS) % 11
     inner_given = np.where(rows[:, 16] == ord("X"), 10, rows[:, 16].astype(np.int64) - 48)
@@ -263,6 +284,7 @@ CHECKS: dict[str, Check] = {
     "cn-id": cn_id,
     "cn-permit": cn_permit,
     "hkid": hkid,
+    "hkid-spaced": hkid_spaced,
     "mo-bir": mo_bir,
     "home-return-permit": home_return_permit,
     "exit-permit": exit_permit,

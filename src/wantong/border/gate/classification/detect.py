@@ -63,13 +63,18 @@ class Rule:
         return self.chance < 0.001
 
     @property
+    def distinct(self) -> bool:
+        """Whether the form is telling enough that a word for something else, or a unit, does not undo it."""
+        return self.alone >= 0.8
+
+    @property
     def checked(self) -> bool:
         """Whether check digits, not a mere form or range, stand behind a pass."""
         return self.check in CHECKED or self.how != "shape"
 
 
 BIRTH_AT = {"cn-id": 6, "cn-permit": 6}
-CHECKED = frozenset(("cn-id", "cn-permit", "hkid", "bank-card", "uscc", "mrz"))
+CHECKED = frozenset(("cn-id", "cn-permit", "hkid", "hkid-spaced", "bank-card", "uscc", "mrz"))
 
 
 @dataclass
@@ -306,7 +311,11 @@ def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
 _DIGITS = frozenset(b"0123456789")
 _LOOSE = _DIGITS | frozenset(b"OoIlXx")
 _FIX = bytes.maketrans(b"OoIlx", b"0011X")
-_SPLIT_TOKEN = re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+)*")
+_BLANKS, _BREAKS = frozenset(b" -\t"), frozenset(b" -\t\n")
+_SPLIT_TOKEN = {
+    _BLANKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t][0-9OoIlXx]+)*"),
+    _BREAKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+)*"),
+}
 _SPLIT_LEAST, _SPLIT_MOST = 17, 40
 
 
@@ -321,7 +330,9 @@ def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int
     long = streams_run(token, _SPLIT_LEAST)
     if long is None:
         return
-    plain = streams.run(_DIGITS, _SPLIT_LEAST)
+    plain = streams.run(_DIGITS, 17)
+    if plain is not None:  # these the shapes see
+        plain = plain & down(streams.members(_DIGITS | frozenset(b"Xx")), 17)
     first = long & ~up(token, 1)
     starts = positions(first if plain is None else first & ~plain)
     block = streams.block
@@ -332,18 +343,24 @@ def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int
     for start in starts.tolist():
         if _IS_ALNUM[block[start - 1]]:
             continue
-        found = _SPLIT_TOKEN.match(data, start, start + _SPLIT_MOST + 1)
-        if found is None:
+        found = _SPLIT_TOKEN[joints].match(data, start, start + _SPLIT_MOST + 1)
+        if (
+            found is None
+            or _IS_ALNUM[block[found.end()]]
+            or (joints is _BREAKS and b"\n" not in found.group())
+        ):
             continue
-        text = found.group()
-        if not 18 <= len(text) <= _SPLIT_MOST or _IS_ALNUM[block[found.end()]]:
-            continue
-        squeezed = text.translate(_FIX, b" -\t\n")
-        if len(squeezed) != 18 or (len(text) == 18 and text[:17].isdigit()):
-            continue
-        if not squeezed[:17].isdigit() or sum(c in b"OoIl" for c in text) > 4:
-            continue
-        yield start, len(text), squeezed
+        right = _put_right(found.group())
+        if right is not None:
+            yield start, len(found.group()), right
+
+
+def _put_right(text: bytes) -> bytes | None:
+    """18 digits (the last may be X) without joints and misread letters, or None if ``text`` is nothing like that."""
+    squeezed = text.translate(_FIX, b" -\t\n")
+    slips = sum(text.count(letter) for letter in (b"O", b"o", b"I", b"l"))
+    plain = len(text) == 18 and text[:17].isdigit() and text[17] in b"0123456789Xx"
+    return squeezed if len(squeezed) == 18 and squeezed[:17].isdigit() and slips <= 4 and not plain else None
 
 
 def streams_run(words: Words, length: int) -> Words | None:
@@ -358,8 +375,9 @@ def streams_run(words: Words, length: int) -> Words | None:
     return made
 
 
-def find_split(streams: Streams, check: str, joints: frozenset[int]) -> tuple[Positions, Positions, Flags]:
-    tokens = list(split_tokens(streams, joints))
+def find_split(streams: Streams, check: str, running: bool) -> tuple[Positions, Positions, Flags]:
+    """Split and misread numbers; in running text also those that a line break splits."""
+    tokens = [*split_tokens(streams, _BLANKS), *(split_tokens(streams, _BREAKS) if running else ())]
     starts = np.array([start for start, _, _ in tokens], np.int64)
     lengths = np.array([length for _, length, _ in tokens], np.int64)
     rows = np.frombuffer(b"".join(text for _, _, text in tokens), np.uint8).reshape(-1, 18)
@@ -422,6 +440,7 @@ class Detector:
         self._shape_rules = [i for i, rule in enumerate(self.rules) if rule.how == "shape"]
         self._words, self._any_word = _patterns(tuple((kind.id, kind.all_words) for kind in kinds))
         self._last_speaking: dict[str, tuple[tuple[str, ...], Flags]] = {}
+        self._last_rivals: dict[str, tuple[tuple[str, ...], Flags]] = {}
         self._looked: dict[tuple[str, int], int] = {}
 
     # -- feeding
@@ -494,7 +513,7 @@ class Detector:
                 continue
             parts: Iterator[tuple[Positions, Positions, Flags]]
             if rule.how == "split":
-                parts = iter((find_split(streams, rule.check, frozenset(b" -\t\n" if running else b" -\t")),))
+                parts = iter((find_split(streams, rule.check, running),))
             elif rule.how == "cells":
                 parts = (
                     iter(()) if delimiter is None else find_cells(block, delimiter, rule.check, self.engine)
@@ -524,14 +543,19 @@ class Detector:
             lone = joined if rule.alone >= REPORTED else np.ones(keep.size, np.bool_)
             unsure = np.flatnonzero(keep & hit.passed & ~announced & ~filled & (lone | (rule.alone < 0.9)))
             for i in self._worth_a_look(hit.rule, table, unsure, lone):
-                announced[i] = self._announced_nearby(block, int(hit.starts[i]), rule.kind, table)
+                own = self._said_before(block, int(hit.starts[i]), int(hit.lengths[i]), rule.kind, table)
+                announced[i] = own is True
+                keep[i] &= own is not False or rule.distinct
             keep &= announced | ~lone
+            if not rule.distinct:
+                keep &= (
+                    announced | ~self._rivals(rule.kind, table.header)[np.minimum(column, len(table.header))]
+                )
         if not keep.any():
             return
         chosen = np.flatnonzero(keep)
         starts, lasts, passed, column = hit.starts[chosen], lasts[chosen], hit.passed[chosen], column[chosen]
-        taken[starts[passed]] = True
-        taken[lasts[passed]] = True
+        _claim(taken, starts[passed], lasts[passed])
         young = np.zeros(chosen.size, np.bool_)
         if (
             self.under_age_after is not None
@@ -580,23 +604,62 @@ class Detector:
         self._looked[table.path, rule] = used + len(gaining)
         return needing + gaining
 
-    def _announced_nearby(self, block: Bytes, start: int, kind: str, table: Table) -> bool:
-        """Whether the last word of any kind before a hit, in its line or cell, is one of ``kind``."""
+    def _rivals(self, kind: str, header: tuple[str, ...]) -> Flags:
+        """By column: does its name speak for other kinds only?"""
+        known = self._last_rivals.get(kind)
+        if known is None or known[0] is not header:
+            others = [self._speaking(other, header) for other in self._words if other != kind]
+            flags = np.logical_or.reduce(others) if others else np.zeros(len(header) + 1, np.bool_)
+            known = self._last_rivals[kind] = header, flags & ~self._speaking(kind, header)
+        return known[1]
+
+    def _said_before(self, block: Bytes, start: int, length: int, kind: str, table: Table) -> bool | None:
+        """Whether the last telling word before a hit, in its line or cell, is one of ``kind``.
+
+        False if a word of something else stands directly before it (``order no. 61234567``) or a unit after it,
+        None if nothing is said.
+        """
         text = block[start - NEARBY : start].tobytes()
         text = text[text.rfind(b"\n") + 1 :]
         if table.delimiter is not None:
             text = text[text.rfind(bytes((table.delimiter,))) + 1 :]
-        words = self._any_word.findall(header_text(text.decode("utf-8", "ignore")))
-        return bool(words) and self._words[kind].search(words[-1]) is not None
+        end = block[start + length : start + length + 16].tobytes()
+        if _QUANTITY.match(end.decode("utf-8", "ignore")) or text.rstrip()[-1:] in (b"$", b"\xa5"):
+            return False
+        last = None
+        said = header_text(text.decode("utf-8", "ignore"))
+        for last in self._any_word.finditer(said):  # noqa: B007  (the last one counts)
+            pass
+        if last is None:
+            return None
+        if self._words[kind].search(last.group()) is not None:
+            return True
+        return False if _DIRECTLY.fullmatch(said, last.end()) else None
 
 
-_IS_JOINING = _mask(frozenset(b"/=_&?#%@.\\"))
+_QUANTITY = re.compile(
+    r" ?(?:[元人件个個次万萬亿億吨噸千%％]|公里|平方|美元|港元|澳門元|(?:MB|KB|GB|bytes|km|kg|USD|HKD|MOP|RMB|CNY)\b)"
+)
+_DIRECTLY = re.compile(r"(?:[\W\d_]|no|号|號|码|碼|为|是){0,8}", re.IGNORECASE)
+_IS_JOINING = _mask(frozenset(b"/_&?#%@.\\"))
 _EDGES = frozenset(b"\n\r\"'\t ")
 
 
 def _is_edge(side: NDArray[np.uint8], delimiter: int | None) -> Flags:
     edges: Flags = (side == 10) | (side == 13) | (side == 34) | (side == 39)
     return edges if delimiter is None else edges | (side == delimiter)
+
+
+def _claim(taken: Flags, starts: Positions, lasts: Positions) -> None:
+    """Marks all characters of the hits as owned."""
+    if not starts.size:
+        return
+    lengths = lasts - starts + 1
+    if (lengths == lengths[0]).all():
+        taken[(starts[:, None] + np.arange(lengths[0])).ravel()] = True
+    else:
+        for start, last in zip(starts.tolist(), lasts.tolist(), strict=True):
+            taken[start : last + 1] = True
 
 
 def _lines(data: bytes | memoryview) -> int:

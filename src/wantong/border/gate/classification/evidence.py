@@ -8,6 +8,7 @@ what remains must carry the finding. Where no check digit exists, a word nearby 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import comb
@@ -42,9 +43,12 @@ def purity(candidates: int, passed: int, chance: float) -> float:
     return max(0.0, 1 - (candidates - passed) * chance / (1 - chance) / passed)
 
 
-def confidence(rule: Rule, tally: Tally, rows: int | None, opposed: bool) -> float:
-    """How sure a rule's tally makes us, 0 if it does not. ``rows``: rows of the table, None in running text;
-    ``opposed``: the column's name announces something else."""
+def confidence(rule: Rule, tally: Tally, share: float, opposed: bool) -> float:
+    """How sure a rule's tally makes us, 0 if it does not.
+
+    ``share`` of the table's rows hold the kind (1 in running text); ``opposed``: the column's name announces
+    something else.
+    """
     if not tally.passed:
         return 0.0
     pure = purity(tally.candidates, tally.passed, rule.chance)
@@ -57,14 +61,18 @@ def confidence(rule: Rule, tally: Tally, rows: int | None, opposed: bool) -> flo
     if sure < REPORTED:
         return 0.0
     if rule.whole:
-        return sure
+        return sure if pure >= 0.5 else 0.0
     if pure < 0.5 or (luck > 0.1 and sure < 0.9):
         return 0.0
-    in_cells = tally.alone_in_cell * 2 > tally.passed
-    if in_cells and rows is not None and not rule.checked and tally.passed < SEEMS_A_QUANTITY * rows:
+    if (
+        tally.alone_in_cell * 2 > tally.passed
+        and not rule.distinct
+        and not rule.checked
+        and share < SEEMS_A_QUANTITY
+    ):
         return 0.0
-    if opposed and sure < 0.9:
-        sure *= 0.6 if not rule.checked or tally.candidates < 5 else 0.9
+    if opposed and not rule.distinct:
+        sure *= 0.6
     if rule.checked and tally.candidates >= 5 and luck < 1e-4 and not opposed:
         sure = max(sure, 0.95)
     return sure * pure
@@ -82,15 +90,14 @@ def _is_opposed(column: str | None) -> bool:
 def findings_of(detector: Detector) -> list[Finding]:
     """What the identifiers' tallies amount to, one finding a kind and place."""
     grouped: dict[tuple[Place, str], list[tuple[float, Rule, Tally]]] = {}
+    passed: Counter[tuple[Place, str]] = Counter()
+    for (place, number), tally in detector.tallies.items():
+        passed[place, detector.rules[number].kind] += tally.passed
     for (place, number), tally in detector.tallies.items():
         rule = detector.rules[number]
-        rows = detector.records.get(place.path) if place.column is not None else None
-        sure = confidence(
-            rule,
-            tally,
-            rows,
-            _is_opposed(place.column) and not detector.speaks(place.column or "", rule.kind),
-        )
+        rows = detector.records.get(place.path, 1) if place.column is not None else 1
+        opposed = _is_opposed(place.column) and not detector.speaks(place.column or "", rule.kind)
+        sure = confidence(rule, tally, min(1.0, passed[place, rule.kind] / max(rows, 1)), opposed)
         if sure >= REPORTED:
             grouped.setdefault((place, rule.kind), []).append((sure, rule, tally))
     found: list[Finding] = []

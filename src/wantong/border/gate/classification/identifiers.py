@@ -13,6 +13,7 @@ All functions take the bare identifier (see :func:`tidy`) and return a bool; non
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
 
@@ -35,7 +36,8 @@ CN_CHECKS = "10X98765432"
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 USCC_WEIGHTS: tuple[int, ...] = tuple(pow(3, i, 31) for i in range(17))
 ORG_WEIGHTS: tuple[int, ...] = (3, 7, 9, 10, 5, 8, 4, 2)
-EARLIEST_BIRTH = 1880
+EARLIEST_BIRTH, LATEST_BIRTH = 1880, 2099
+"""Years of birth that are accepted: nobody older lives, and nobody younger is born while this is maintained."""
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 
@@ -53,7 +55,7 @@ def birth_date(number: str) -> date | None:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return None
-    return born if born.year >= EARLIEST_BIRTH else None
+    return born if EARLIEST_BIRTH <= born.year <= LATEST_BIRTH else None
 
 
 def cn_check_digit(first17: str) -> str:
@@ -193,9 +195,18 @@ def org_check_digit(first8: str) -> str:
     return "X" if check == 10 else str(check)
 
 
+USCC_REGISTRIES: Mapping[str, str] = {
+    "1": "1239", "2": "19", "3": "123459", "4": "19", "5": "1239", "6": "129", "7": "129", "8": "19", "9": "123",
+    "A": "19", "N": "1239", "Y": "1",
+}  # fmt: skip
+"""The registering department and the sorts of body it registers: the first two characters (GB 32100-2015, table 1)."""
+
+
 def is_uscc(number: str) -> bool:
-    """Unified social credit code: outer check, and the organisation code inside with its own."""
-    if re.fullmatch(r"[1-9A-HJ-NP-RTUWXY][0-9A-HJ-NPQRTUWXY][0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}", number) is None:
+    """Unified social credit code: department, area, outer check, and the organisation code inside with its own."""
+    if re.fullmatch(r"[0-9A-Z]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}", number) is None:
+        return False
+    if number[1] not in USCC_REGISTRIES.get(number[0], "") or int(number[2:4]) not in PROVINCES | {10}:
         return False
     total = sum(USCC_ALPHABET.index(c) * w for c, w in zip(number, USCC_WEIGHTS, strict=False))
     return USCC_ALPHABET[-total % 31] == number[17] and org_check_digit(number[8:16]) == number[16]

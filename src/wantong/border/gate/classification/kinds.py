@@ -35,7 +35,7 @@ class Look:
     @property
     def checked(self) -> bool:
         """Whether a check digit (not a mere form or range) stands behind a pass."""
-        return self.check in ("cn-id", "cn-permit", "hkid", "bank-card", "uscc", "mrz")
+        return self.check in ("cn-id", "cn-permit", "hkid", "hkid-spaced", "bank-card", "uscc", "mrz")
 
 
 @dataclass(frozen=True)
