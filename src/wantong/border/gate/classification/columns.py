@@ -23,13 +23,18 @@ SAMPLE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Judgement:
-    """A column is of a kind: with what confidence, for which reason (a message id), borne out by which share."""
+    """A column is of a kind: with what confidence, for which reason (a message id), borne out by which share.
+
+    ``leaning`` ones hold only if the same table identifies people otherwise: health words, coordinates, and names
+    that places could bear too.
+    """
 
     kind: str
     confidence: float
     reason: str
     share: float
     sample: str
+    leaning: bool
 
 
 class Samples:
@@ -159,15 +164,14 @@ def _words(kind: Kind) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return word_pattern(kind.all_words), word_pattern(kind.exclude)
 
 
+_GENERIC_NAME = re.compile(
+    r"(?i)(?:[a-z]{1,3} )?(?:name|nome|名字)(?: (?:en|zh|tc|sc|pt|eng|chi|hans|hant))*"
+)
+
+
 def _generic_name(header: str) -> bool:
-    """Whether the header is no more than "name" in some language, which things have too."""
-    return (
-        re.fullmatch(
-            r"(?i)(?:[a-z]{1,3}[ _])?(?:name|nome|名字|名称|名稱)(?:[ _](?:en|zh|tc|sc|pt|eng|chi|hans|hant|zh hans|zh hant))*",
-            header,
-        )
-        is not None
-    )
+    """Whether the header (of a nested key its last part) says no more than "name", which things have too."""
+    return _GENERIC_NAME.fullmatch(header.rpartition(".")[2].strip()) is not None
 
 
 def judge(column: str, values: Sequence[str]) -> list[Judgement]:
@@ -185,7 +189,13 @@ def judge(column: str, values: Sequence[str]) -> list[Judgement]:
             kind.id, header, named, share, fits, filled, unwanted.search(header) is not None
         )
         if confidence >= 0.5:
-            judged.append(Judgement(kind.id, confidence, reason, share, fits[0] if fits else filled[0]))
+            vague = (
+                kind.id == "name"
+                and (not named or _generic_name(header))
+                and not (len(filled) >= 20 and share >= 0.9)
+            )
+            sample = fits[0] if fits else filled[0]
+            judged.append(Judgement(kind.id, confidence, reason, share, sample, kind.needs_person or vague))
     return judged
 
 

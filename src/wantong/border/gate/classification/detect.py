@@ -556,6 +556,7 @@ class Detector:
         chosen = np.flatnonzero(keep)
         starts, lasts, passed, column = hit.starts[chosen], lasts[chosen], hit.passed[chosen], column[chosen]
         _claim(taken, starts[passed], lasts[passed])
+        self._seen(rule, starts[passed], lasts[passed], announced[chosen][passed])
         young = np.zeros(chosen.size, np.bool_)
         if (
             self.under_age_after is not None
@@ -580,6 +581,9 @@ class Detector:
             if not tally.sample and passes[at]:
                 first = np.flatnonzero(passed & (column == at))[0]
                 tally.sample = block[starts[first] : lasts[first] + 1].tobytes().decode("utf-8", "replace")
+
+    def _seen(self, rule: Rule, starts: Positions, lasts: Positions, announced: Flags) -> None:
+        """Where a rule's passes begin and end in the block; for those who want places and not tallies."""
 
     # -- words
 

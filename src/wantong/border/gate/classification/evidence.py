@@ -165,42 +165,33 @@ def finding_of_column(path: str, column: str, rows: int, judgement: Judgement, e
 
 
 def settled(
-    found: Sequence[Finding], judged: Sequence[Finding], texts: Sequence[Finding]
+    found: Sequence[Finding], judged: Sequence[tuple[Finding, bool]], texts: Sequence[Finding]
 ) -> tuple[list[Finding], list[Question]]:
-    """All findings together: what needs people beside it is a finding only where there are some, else a question."""
-    findings = [*found]
+    """All findings together; what leans on people beside it is a finding only where there are some, else a question.
+
+    ``judged`` are findings by column, each with whether it leans. A column whose cells are identifiers of people is
+    that, whatever vague name it has.
+    """
+    owned = {(f.path, f.column) for f in found if f.column is not None}
     held = {(f.path, f.column, f.kind) for f in found}
-    taken = {(f.path, f.column) for f in found if f.column is not None}
-    for finding in judged:
-        same = {(finding.path, finding.column)} & taken
-        # a column whose cells are numbers of people is that, whatever vague name it has
-        if same and finding.kind in ("name", "address", "birth-date"):
-            continue
-        if (finding.path, finding.column, finding.kind) not in held and not (
-            finding.kind == "finance" and same
+    firm = [*found]
+    leaning: list[Finding] = []
+    for finding, leans in judged:
+        if (finding.path, finding.column) in owned and (
+            finding.kind in ("name", "address", "birth-date", "finance")
+            or (finding.path, finding.column, finding.kind) in held
         ):
-            findings.append(finding)
-    people = {f.path for f in findings if f.about == "person" and not kind(f.kind).needs_person}
+            continue
+        (leaning if leans else firm).append(finding)
     for finding in texts:
-        if finding.path in people or not kind(finding.kind).needs_person:
-            findings.append(finding)
-            if not kind(finding.kind).needs_person:
-                people.add(finding.path)
-    kept: list[Finding] = []
-    questions: list[Question] = []
-    for finding in findings:
-        if kind(finding.kind).needs_person and finding.path not in people:
-            questions.append(
-                Question(
-                    "about-people",
-                    {"column": finding.column or "", "kind": kind(finding.kind)},
-                    finding.path,
-                    finding.column,
-                )
-            )
-        else:
-            kept.append(finding)
-    return kept, questions
+        (leaning if kind(finding.kind).needs_person else firm).append(finding)
+    people = {f.path for f in firm if f.about == "person"}
+    questions = [
+        Question("about-people", {"column": f.column, "kind": kind(f.kind)}, f.path, f.column)
+        for f in leaning
+        if f.path not in people and f.column is not None
+    ]
+    return firm + [f for f in leaning if f.path in people], questions
 
 
 def under_age(detector: Detector) -> Mapping[tuple[str, str | None], tuple[int, int, str]]:

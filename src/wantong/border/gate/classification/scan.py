@@ -69,13 +69,15 @@ class Scanner:
     ) -> Report:
         """What has been found so far; arguments as in :func:`grades.grade`."""
         detector = self._detector
-        judged: list[Finding] = []
+        judged: list[tuple[Finding, bool]] = []
         for path, held in self._samples.columns.items():
             for column, values in held.items():
                 empty = sum(not value.strip() for value in values) / len(values) if values else 1.0
                 for judgement in columns.judge(column, values):
                     rows = detector.records.get(path, len(values))
-                    judged.append(evidence.finding_of_column(path, column, rows, judgement, empty))
+                    judged.append(
+                        (evidence.finding_of_column(path, column, rows, judgement, empty), judgement.leaning)
+                    )
         texts = [
             Finding(path, found, None, times, 0.8 if not kind(found).needs_person else 0.6, masked(found, sample),
                     (("scan.reason.label" if not kind(found).needs_person else "scan.reason.vocabulary", {}),),
