@@ -43,7 +43,10 @@ class Idempotency:
             settings.SESSION_COOKIE_NAME, ""
         )
         mine = _sha256(who.encode(), key.encode())
-        asked = _sha256(request.method.encode(), request.get_full_path().encode(), request.body)
+        # an upload is not read into memory for this; its length must do
+        upload = (request.content_type or "").startswith("multipart/")
+        body = request.headers.get("Content-Length", "").encode() if upload else request.body
+        asked = _sha256(request.method.encode(), request.get_full_path().encode(), body)
         try:
             with transaction.atomic():
                 return self._once(request, mine, asked)

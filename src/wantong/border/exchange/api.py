@@ -1,0 +1,225 @@
+"""The exchange over HTTP, for this node's own operators and programs (peers speak the Dataspace Protocol)."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import File, Form, Query, Router, Schema
+from ninja.files import UploadedFile
+
+from wantong.border.exchange import services
+from wantong.border.exchange.catalogue import Metadata
+from wantong.border.exchange.models import Agreement, Dataset, Negotiation, ReceivedDataset, Transfer
+from wantong.border.exchange.problems import BadMetadata
+from wantong.ground import config
+
+router = Router(tags=["exchange"])
+CHUNK = 1 << 20
+
+
+class NewNegotiation(Schema):
+    """``offer`` is one of the dataset's (see ``GET /catalogue/{participant_id}``); without it the first is taken."""
+
+    participant_id: str
+    dataset_id: str
+    purpose: str = ""
+    fields: tuple[str, ...] = ()
+    offer: dict[str, Any] | None = None
+
+
+class Word(Schema):
+    """``act``: agree, accept or terminate."""
+
+    act: str
+    reason: str = ""
+
+
+class NewTransfer(Schema):
+    """The agreement under which data is asked for."""
+
+    agreement_id: str
+
+
+@router.get("/catalogue", auth=None)
+def own_catalogue(request: HttpRequest, q: str = Query(""), page: int = Query(1, ge=1)) -> dict[str, Any]:
+    """What this node offers to everyone, fifty a page; ``q`` looks in titles and ids."""
+    found = Dataset.objects.filter(withdrawn_at=None, audience=None).order_by("id")
+    if q:
+        found = found.filter(title__icontains=q) | found.filter(id__icontains=q)
+    rows = found[(page - 1) * 50 : page * 50]
+    return {"total": found.count(), "datasets": [dataset_json(row) for row in rows]}
+
+
+@router.get("/catalogue/{participant_id}")
+def catalogue_of_a_peer(request: HttpRequest, participant_id: str) -> list[dict[str, Any]]:
+    """What another node offers to this one."""
+    return list(services.request_catalog(participant_id))
+
+
+@router.post("/datasets", response={201: dict})
+def publish(
+    request: HttpRequest, metadata: Form[str], file: File[UploadedFile]
+) -> tuple[int, dict[str, Any]]:
+    """Offer a file. ``metadata`` is a JSON object (see ``Metadata``); with an ``id`` a repetition is harmless."""
+    try:
+        said = Metadata(**json.loads(metadata))
+    except (ValueError, TypeError) as error:
+        raise BadMetadata(reason=str(error)[:300]) from None
+    name = Path(said.filename or file.name or "data").name
+    with tempfile.TemporaryDirectory(dir=config.current().blobs) as folder:
+        path = Path(folder) / "upload"
+        with path.open("wb") as target:
+            for chunk in file.chunks(CHUNK):
+                target.write(chunk)
+        if not said.filename:
+            said = Metadata(**{**said.__dict__, "filename": name})
+        return 201, dataset_json(services.publish_dataset(request.auth, path, said))
+
+
+@router.post("/datasets/{dataset_id}/withdraw")
+def withdraw(request: HttpRequest, dataset_id: str) -> dict[str, Any]:
+    """Take it out of the catalogue."""
+    return dataset_json(services.withdraw_dataset(request.auth, dataset_id))
+
+
+@router.post("/negotiations", response={201: dict})
+def negotiate(request: HttpRequest, new: NewNegotiation) -> tuple[int, dict[str, Any]]:
+    """Ask another node for an agreement."""
+    return 201, negotiation_json(services.negotiate(request.auth, **new.dict()))
+
+
+@router.get("/negotiations")
+def negotiations(request: HttpRequest, waiting: bool = Query(False)) -> list[dict[str, Any]]:
+    """Negotiations, newest first; ``waiting``: only those that wait for a person here."""
+    found = Negotiation.objects.select_related("peer").order_by("-created_at")
+    return [negotiation_json(row) for row in (found.exclude(waiting_for="") if waiting else found)[:200]]
+
+
+@router.get("/negotiations/{pid}")
+def negotiation(request: HttpRequest, pid: str) -> dict[str, Any]:
+    """One negotiation."""
+    return negotiation_json(services.negotiation(pid))
+
+
+@router.post("/negotiations/{pid}/word")
+def decide(request: HttpRequest, pid: str, word: Word) -> dict[str, Any]:
+    """A person's word on a negotiation that waits."""
+    return negotiation_json(services.decide_negotiation(request.auth, pid, word.act, word.reason))
+
+
+@router.get("/agreements")
+def agreements(request: HttpRequest) -> list[dict[str, Any]]:
+    """Contracts in force, newest first."""
+    rows = Agreement.objects.select_related("peer").order_by("-created_at")[:200]
+    return [
+        {
+            "id": row.id,
+            "role": row.role,
+            "peer": row.peer.participant_id,
+            "dataset_id": row.dataset_id,
+            "policy": row.policy,
+            "created_at": row.created_at,
+        }
+        for row in rows
+    ]
+
+
+@router.post("/transfers", response={201: dict})
+def request_transfer(request: HttpRequest, new: NewTransfer) -> tuple[int, dict[str, Any]]:
+    """Ask for the data of an agreement."""
+    return 201, transfer_json(services.request_transfer(request.auth, new.agreement_id))
+
+
+@router.get("/transfers")
+def transfers(request: HttpRequest, agreement_id: str = Query("")) -> list[dict[str, Any]]:
+    """Transfers, newest first."""
+    found = Transfer.objects.select_related("peer", "agreement").order_by("-created_at")
+    return [
+        transfer_json(t) for t in (found.filter(agreement_id=agreement_id) if agreement_id else found)[:200]
+    ]
+
+
+@router.get("/transfers/{identifier}")
+def transfer(request: HttpRequest, identifier: str) -> dict[str, Any]:
+    """One transfer, by its id or its pid."""
+    return transfer_json(services.transfer(identifier))
+
+
+@router.get("/received")
+def received(request: HttpRequest) -> list[dict[str, Any]]:
+    """Data of others that this node may use."""
+    return [
+        {
+            "transfer_id": row.transfer.id,
+            "dataset_id": row.dataset_id,
+            "title": row.title,
+            "sha256": row.sha256,
+            "size": row.size,
+            "filename": row.filename,
+            "received_at": row.received_at,
+            "deleted_at": row.deleted_at,
+        }
+        for row in ReceivedDataset.objects.select_related("transfer").order_by("-received_at")[:200]
+    ]
+
+
+def dataset_json(row: Dataset) -> dict[str, Any]:
+    """A dataset of this node."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "description": row.description,
+        "publisher": row.publisher,
+        "themes": row.themes,
+        "fields": row.fields,
+        "grade": row.grade,
+        "licence": row.licence,
+        "media_type": row.media_type,
+        "filename": row.filename,
+        "size": row.size,
+        "sha256": row.sha256,
+        "is_open": row.is_open,
+        "published_at": row.published_at,
+        "offers": [offer.policy for offer in row.offers.all()],
+    }
+
+
+def negotiation_json(row: Negotiation) -> dict[str, Any]:
+    """A negotiation as it stands."""
+    return {
+        "pid": row.pid,
+        "role": row.role,
+        "peer": row.peer.participant_id,
+        "counterpart_pid": row.counterpart_pid,
+        "state": row.state,
+        "waiting_for": row.waiting_for,
+        "reason": row.reason,
+        "dataset_id": row.dataset_id,
+        "agreement_id": row.agreement_id,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def transfer_json(row: Transfer) -> dict[str, Any]:
+    """A transfer as it stands."""
+    return {
+        "id": row.id,
+        "pid": row.pid,
+        "role": row.role,
+        "peer": row.peer.participant_id,
+        "counterpart_pid": row.counterpart_pid,
+        "state": row.state,
+        "waiting_for": row.waiting_for,
+        "reason": row.reason,
+        "agreement_id": row.agreement_id,
+        "dataset_id": row.agreement.dataset_id,
+        "declaration_id": row.declaration_id,
+        "received_bytes": row.received_bytes,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
