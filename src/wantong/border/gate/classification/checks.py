@@ -166,8 +166,8 @@ def bank_card(rows: Rows) -> Flags:
     if not known.any():
         return known
     passed = known & luhn(rows)
-    for row in np.flatnonzero(passed):  # 0000…, 4444…: no issuer's
-        passed[row] = len(set(rows[row].tobytes())) >= 3
+    for row in np.flatnonzero(passed):  # 4444…: no issuer's
+        passed[row] = len(set(rows[row].tobytes())) >= 2
     return passed
 
 

@@ -73,7 +73,7 @@ def confidence(rule: Rule, tally: Tally, share: float, opposed: bool) -> float:
         return 0.0
     if opposed and not rule.distinct:
         sure *= 0.6
-    if rule.checked and tally.candidates >= 5 and luck < 1e-4 and not opposed:
+    if rule.checked and luck < 1e-4 and tally.candidates >= (20 if opposed else 5):
         sure = max(sure, 0.95)
     return sure * pure
 

@@ -183,7 +183,7 @@ CARD_RANGES: tuple[tuple[int, int, int], ...] = (
 
 def is_bank_card(number: str) -> bool:
     """Bank card: Luhn, and a length and prefix that issuers use."""
-    if not is_luhn(number) or len(set(number)) < 3:
+    if not is_luhn(number) or len(set(number)) < 2:
         return False
     first = int(number[:4])
     return any(len(number) == length and low <= first <= high for length, low, high in CARD_RANGES)
