@@ -12,6 +12,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("wantong.cli.up", "start a small bay of three nodes and carry data across"),
     "node": ("wantong.cli.node", "make and run a node"),
     "scan": ("wantong.cli.scan", "say what personal data files hold, and how the laws grade it"),
+    "log": ("wantong.cli.log", "re-read a whole transparency log"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
 }
 

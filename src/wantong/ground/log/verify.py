@@ -9,46 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
-from wantong.ground import i18n
 from wantong.ground.log.checkpoint import open_checkpoint
 from wantong.ground.log.merkle import leaf_hash, verify_inclusion
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven
 from wantong.ground.log.proof import Proof
 from wantong.ground.log.trust import Party, Trust
+from wantong.ground.log.words import Sighting, Statement, sightings_of
 
-BAY = timezone(timedelta(hours=8))  # one clock for all three places
 MIN_SALT = 16
 
 _HEX_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """A witness whose cosignature holds, and when it says it saw the checkpoint (to the second, UTC)."""
-
-    witness: Party
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One sentence of a verdict: ``code`` is a message id under ``log.verdict.``."""
-
-    code: str
-    holds: bool
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    def text(self, lang: str) -> str:
-        """The sentence in ``lang``; parties are named and problems explained in it too."""
-        named = {key: _word(value, lang) for key, value in self.params.items()}
-        return i18n.t(f"log.verdict.{self.code}", lang, **named)
 
 
 @dataclass(frozen=True)
@@ -77,12 +53,12 @@ class Verdict:
         """For programs; ``code`` and the keys are stable, ``text`` is in ``lang``."""
         return {
             "proven": self.proven,
-            "statements": [{"code": s.code, "holds": s.holds, "text": s.text(lang)} for s in self.statements],
+            "statements": [s.to_dict(lang) for s in self.statements],
             "log": self.log.id if self.log else None,
             "index": self.index,
             "size": self.size,
             "entry": self.entry,
-            "witnesses": [{"id": s.witness.id, "time": _iso(s.at)} for s in self.sightings],
+            "witnesses": [{"id": s.witness.id, "time": s.time} for s in self.sightings],
             "file": self.file,
         }
 
@@ -119,9 +95,11 @@ def verify_receipt(
         # 4. Enough witnesses that are not the log itself have seen that checkpoint, and no other of its size.
         witnesses = trust.witnesses(origin)
         seen = proof.checkpoint.verify(witnesses)
-        sightings = tuple(Sighting(witnesses[v.key], _time(v.time)) for v in seen if v.time is not None)
+        sightings = sightings_of(seen, witnesses)
         found["sightings"] = sightings
-        said += (Statement("witnessed", True, {"witness": s.witness, "time": s.at}) for s in sightings)
+        said += (
+            Statement("verdict.witnessed", True, {"witness": s.witness, "time": s.at}) for s in sightings
+        )
         if not trust.enough(v.key for v in seen):
             raise Unproven("quorum-group" if trust.group else "quorum", seen=len(seen), needed=trust.quorum)
 
@@ -130,11 +108,11 @@ def verify_receipt(
             found["file"] = False
             _check_file(file, entry, salt)
             found["file"] = True
-            said.append(Statement("file", True, {"file": file.name}))
+            said.append(Statement("verdict.file", True, {"file": file.name}))
         elif entry is not None and _named_digest(entry) is not None:
-            said.append(Statement("file-not-given", True))
+            said.append(Statement("verdict.file-not-given", True))
     except LogProblem as problem:
-        said.append(Statement("refused", False, {"problem": problem}))
+        said.append(Statement("verdict.refused", False, {"problem": problem}))
         return Verdict(False, tuple(said), **found)
     return Verdict(True, tuple(said), **found)
 
@@ -193,7 +171,7 @@ def _digest(file: Path, salt: bytes) -> str:
     return digest.hexdigest()
 
 
-# --- words ------------------------------------------------------------------------------------------------------
+# --- entries ----------------------------------------------------------------------------------------------------
 
 
 def _entry(data: bytes) -> Mapping[str, Any] | None:
@@ -207,25 +185,5 @@ def _entry(data: bytes) -> Mapping[str, Any] | None:
 def _logged(log: Party, index: int, entry: Mapping[str, Any] | None) -> Statement:
     kind, time = (entry or {}).get("kind"), (entry or {}).get("time")
     if isinstance(kind, str) and isinstance(time, str):
-        return Statement("logged", True, {"log": log, "index": index, "kind": kind, "time": time})
-    return Statement("logged-opaque", True, {"log": log, "index": index})
-
-
-def _time(posix: int | None) -> datetime:
-    # a witness may write any 63-bit second; the last one datetime knows stands for those beyond
-    return datetime.fromtimestamp(min(posix or 0, 253402300799), UTC)
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
-
-
-def _word(value: Any, lang: str) -> Any:
-    if isinstance(value, Party):
-        return i18n.pick(value.names, lang).text or value.id
-    if isinstance(value, LogProblem):
-        explained = value.explain(lang)
-        return explained["detail"]
-    if isinstance(value, datetime):
-        return f"{value.astimezone(BAY):%Y-%m-%d %H:%M:%S} (UTC+8)" if value.year < 9999 else _iso(value)
-    return value
+        return Statement("verdict.logged", True, {"log": log, "index": index, "kind": kind, "time": time})
+    return Statement("verdict.logged-opaque", True, {"log": log, "index": index})
