@@ -2,7 +2,10 @@ module wantong/benchmarks/tessera
 
 go 1.25
 
-require github.com/transparency-dev/tessera v1.0.4
+require (
+	github.com/transparency-dev/tessera v1.0.4
+	golang.org/x/mod v0.33.0
+)
 
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
@@ -18,7 +21,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.40.0 // indirect
 	golang.org/x/crypto v0.48.0 // indirect
 	golang.org/x/exp v0.0.0-20240325151524-a685a6edb6d8 // indirect
-	golang.org/x/mod v0.33.0 // indirect
 	golang.org/x/sync v0.19.0 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect
 )

@@ -70,7 +70,8 @@ def _trust(file: Path | None, key: str | None) -> Trust:
 
 def _audit(source: str, trust: Trust, earlier: list[bytes], lang: str) -> Report:
     files = Website(source) if source.startswith(("http://", "https://")) else Folder(Path(source))
-    with click.progressbar(length=1, label=i18n.t("log.audit.progress", lang), file=sys.stderr) as bar:
+    label = i18n.t("log.audit.progress", lang)
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.length = total

@@ -7,8 +7,6 @@ dropped or hidden anything since then is caught, and the defect named. Memory do
 
 from __future__ import annotations
 
-import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -16,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
-
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
+from wantong.ground.log.fetch import Fetcher, FetchFailed
 from wantong.ground.log.merkle import HASH_SIZE, leaf_hash
 from wantong.ground.log.note import MAX_NOTE_BYTES, Note
-from wantong.ground.log.problems import LogProblem, Malformed, NotServed, StorageFailed, Unproven
+from wantong.ground.log.problems import LogProblem, Malformed, NotServed, StorageFailed, Unproven, Unreachable
 from wantong.ground.log.tiles import (
     ENTRIES,
     MAX_BUNDLE_BYTES,
@@ -49,7 +46,7 @@ class Source(Protocol):
     """The public files of a log."""
 
     def fetch(self, path: str, limit: int) -> bytes:
-        """The resource, of at most ``limit`` bytes. Raises :class:`NotServed`, :class:`Malformed`, ``StorageFailed``."""
+        """The resource, of at most ``limit`` bytes. Raises :class:`LogProblem`."""
 
 
 @dataclass(frozen=True)
@@ -74,36 +71,23 @@ class Folder:
 class Website:
     """A log behind an HTTP address. A server that stalls or never ends is given up after a deadline."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, deadline: float = FETCH_DEADLINE) -> None:
         self._prefix = prefix.rstrip("/") + "/"
-        self._http = httpx.Client(timeout=FETCH_DEADLINE, follow_redirects=False)
-
-    def close(self) -> None:
-        self._http.close()
+        self._deadline = deadline
+        self._http = Fetcher()
 
     def fetch(self, path: str, limit: int) -> bytes:
-        until = time.monotonic() + FETCH_DEADLINE
         try:
-            with self._http.stream(
-                "GET", self._prefix + path, headers={"Accept-Encoding": "gzip"}
-            ) as response:
-                if response.status_code in (404, 410):
-                    raise NotServed(what=path)
-                if response.status_code != 200:
-                    raise StorageFailed(reason=f"HTTP {response.status_code}: {path}")
-                packed = response.headers.get("Content-Encoding", "identity") == "gzip"
-                unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed else None
-                content = bytearray()
-                for chunk in response.iter_raw():
-                    # never more than one byte beyond the limit is unpacked, however small the bomb
-                    content += unpack.decompress(chunk, limit + 1 - len(content)) if unpack else chunk
-                    if len(content) > limit:
-                        raise Malformed("tile", "too-large")
-                    if time.monotonic() > until:
-                        raise StorageFailed(reason=f"{FETCH_DEADLINE:.0f} s: {path}")
-                return bytes(content)
-        except (httpx.HTTPError, httpx.InvalidURL, zlib.error) as error:
-            raise StorageFailed(reason=f"{type(error).__name__}: {path}") from None
+            reply = self._http.get(self._prefix + path, limit=limit, deadline=self._deadline)
+        except FetchFailed as failure:
+            if failure.reason == "too-large":
+                raise Malformed("tile", "too-large") from None
+            raise Unreachable(failure.reason) from None
+        if reply.status in (404, 410):
+            raise NotServed(what=path)
+        if reply.status != 200:
+            raise Unreachable("status", status=reply.status)
+        return reply.body
 
 
 # --- the audit --------------------------------------------------------------------------------------------------
@@ -222,7 +206,7 @@ def _read(
         for key in [key for key, hashes in changed.items() if len(hashes) == TILE_BYTES]:
             yield from _compare(source, *key, changed.pop(key))
         progress(tree.size, head.size)
-    for (level, number), hashes in changed.items():
+    for (level, number), hashes in sorted(changed.items()):
         yield from _compare(source, level, number, hashes)
 
 

@@ -1,7 +1,7 @@
 """Asking witnesses: submit our checkpoint with a consistency proof, keep the cosignature if it holds.
 
-A witness may stall, lie or answer without end: every call has one deadline for the whole of it, bodies are bounded,
-redirects are not followed, and nothing an answer says is believed before it is verified.
+A witness may stall, lie or answer without end: :mod:`~wantong.ground.log.fetch` bounds every exchange, and nothing
+that an answer says is believed before it is verified.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import httpx
-
 from wantong.ground.log.checkpoint import Checkpoint
+from wantong.ground.log.fetch import Fetcher, FetchFailed, Reply
 from wantong.ground.log.note import Note, Signature, VerifierKey, decode_size
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven, WitnessFailed
 from wantong.ground.log.store import Log
@@ -79,46 +78,19 @@ def submit(log: Log, note: Note, peer: Party, *, deadline: float = DEADLINE) -> 
 # --- one round trip ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    content_type: str
-    body: bytes
-
-
-def _post(log: Log, note: Note, checkpoint: Checkpoint, peer: Party, old: int, until: float) -> _Answer:
-    proof = log.consistency_proof(old, checkpoint.size)
-    body = bytes(AddCheckpoint(old, tuple(proof), note))
-    remaining = until - time.monotonic()
-    if remaining <= 0:
-        raise WitnessFailed(peer.id, "slow")
+def _post(log: Log, note: Note, checkpoint: Checkpoint, peer: Party, old: int, until: float) -> Reply:
+    body = bytes(AddCheckpoint(old, tuple(log.consistency_proof(old, checkpoint.size)), note))
+    url = peer.url.rstrip("/") + WITNESS_PATH + "/add-checkpoint"
     try:
-        with (
-            httpx.Client(timeout=remaining, follow_redirects=False, trust_env=False) as http,
-            http.stream(
-                "POST",
-                peer.url.rstrip("/") + WITNESS_PATH + "/add-checkpoint",
-                content=body,
-                headers={"Accept-Encoding": "identity"},
-            ) as response,
-        ):
-            received = b""
-            for chunk in response.iter_raw(4096):
-                received += chunk
-                if len(received) > MAX_ANSWER_BYTES:
-                    raise WitnessFailed(peer.id, "too-large")
-                if time.monotonic() > until:
-                    raise WitnessFailed(peer.id, "slow")
-            return _Answer(response.status_code, response.headers.get("Content-Type", ""), received)
-    except httpx.TimeoutException:
-        raise WitnessFailed(peer.id, "slow") from None
-    except (httpx.HTTPError, httpx.InvalidURL):
-        raise WitnessFailed(peer.id, "unreachable") from None
+        with Fetcher() as http:
+            return http.post(url, body, limit=MAX_ANSWER_BYTES, deadline=until - time.monotonic())
+    except FetchFailed as failure:
+        raise WitnessFailed(peer.id, failure.reason) from None
 
 
-def _size(answer: _Answer, peer: Party) -> int:
+def _size(answer: Reply, peer: Party) -> int:
     text = answer.body.decode("ascii", "replace")
-    if answer.content_type.split(";")[0].strip() != SIZE_TYPE or not text.endswith("\n"):
+    if answer.headers.get("content-type", "").split(";")[0].strip() != SIZE_TYPE or not text.endswith("\n"):
         raise WitnessFailed(peer.id, "answer")
     try:
         return decode_size(text[:-1], "request")
@@ -126,7 +98,7 @@ def _size(answer: _Answer, peer: Party) -> int:
         raise WitnessFailed(peer.id, "answer") from None
 
 
-def _cosignature(answer: _Answer, note: Note, witness: VerifierKey, peer: Party) -> Signature:
+def _cosignature(answer: Reply, note: Note, witness: VerifierKey, peer: Party) -> Signature:
     """The line of the answer that is by ``witness``; others are ignored, as the specification asks."""
     try:
         parsed = Note.parse(note.text + b"\n" + answer.body)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from wantong.ground.log.note import COSIGNATURE, ED25519, SigningKey
 
@@ -46,9 +48,17 @@ def load_keys(directory: Path) -> NodeKeys:
 
 def _generate(path: Path, name: str, algorithm: int) -> None:
     secret = SigningKey.generate(name, algorithm).dumps() + "\n"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret)
+    # several processes may come here at once: a key file appears whole, and the first one stays
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()

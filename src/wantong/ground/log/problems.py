@@ -115,8 +115,29 @@ class Unproven(LogProblem):
         }
 
 
+class Unreachable(LogProblem):
+    """A log that is read over HTTP does not answer as one; ``reason`` as in :class:`WitnessFailed`."""
+
+    slug = "log-unreachable"
+    status = 502
+
+    def __init__(self, reason: str, **params: Any) -> None:
+        self.reason = reason
+        super().__init__(reason=reason, **params)
+
+    def explain(self, lang: str) -> dict[str, str]:
+        rest = {k: v for k, v in self.params.items() if k != "reason"}
+        reason = i18n.t(f"log.witness.{self.reason}", lang, **rest)
+        return {
+            p: i18n.t(f"problem.{self.slug}.{p}", lang, reason=reason) for p in ("title", "detail", "next")
+        }
+
+
 class WitnessFailed(LogProblem):
-    """A witness did not answer, or answered something that cannot be used; ``reason`` as in :class:`Unproven`."""
+    """A witness did not answer, or answered something that cannot be used.
+
+    ``reason`` is a stable code and a message id under ``log.witness.``.
+    """
 
     slug = "log-witness-failed"
     status = 502
