@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from ninja import File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
-from wantong.border.exchange import services
+from wantong.border.exchange import crossings, services
 from wantong.border.exchange.catalogue import Metadata
-from wantong.border.exchange.models import Agreement, Dataset, Negotiation, ReceivedDataset, Transfer
+from wantong.border.exchange.models import Agreement, Dataset, Negotiation, ReceivedDataset
 from wantong.border.exchange.problems import BadMetadata
+from wantong.border.trust import services as trust
 from wantong.ground import config
 
 router = Router(tags=["exchange"])
@@ -32,16 +33,37 @@ class NewNegotiation(Schema):
 
 
 class Word(Schema):
-    """``act``: agree, accept or terminate."""
+    """A person's decision."""
 
-    act: str
+    act: Literal["agree", "accept", "terminate"]
     reason: str = ""
+
+
+class Reason(Schema):
+    """Why."""
+
+    reason: str
 
 
 class NewTransfer(Schema):
     """The agreement under which data is asked for."""
 
     agreement_id: str
+
+
+@router.get("/peers")
+def peers(request: HttpRequest) -> list[dict[str, Any]]:
+    """The nodes that are recognised."""
+    return [
+        {
+            "participant_id": peer.participant_id,
+            "jurisdiction": peer.jurisdiction,
+            "name": peer.name,
+            "url": peer.url,
+            "fingerprint": peer.fingerprint,
+        }
+        for peer in trust.peers()
+    ]
 
 
 @router.get("/catalogue", auth=None)
@@ -51,7 +73,7 @@ def own_catalogue(request: HttpRequest, q: str = Query(""), page: int = Query(1,
     if q:
         found = found.filter(title__icontains=q) | found.filter(id__icontains=q)
     rows = found[(page - 1) * 50 : page * 50]
-    return {"total": found.count(), "datasets": [dataset_json(row) for row in rows]}
+    return {"total": found.count(), "datasets": [crossings.dataset(row) for row in rows]}
 
 
 @router.get("/catalogue/{participant_id}")
@@ -77,38 +99,38 @@ def publish(
                 target.write(chunk)
         if not said.filename:
             said = Metadata(**{**said.__dict__, "filename": name})
-        return 201, dataset_json(services.publish_dataset(request.auth, path, said))
+        return 201, crossings.dataset(services.publish_dataset(request.auth, path, said))
 
 
 @router.post("/datasets/{dataset_id}/withdraw")
 def withdraw(request: HttpRequest, dataset_id: str) -> dict[str, Any]:
     """Take it out of the catalogue."""
-    return dataset_json(services.withdraw_dataset(request.auth, dataset_id))
+    return crossings.dataset(services.withdraw_dataset(request.auth, dataset_id))
 
 
 @router.post("/negotiations", response={201: dict})
 def negotiate(request: HttpRequest, new: NewNegotiation) -> tuple[int, dict[str, Any]]:
     """Ask another node for an agreement."""
-    return 201, negotiation_json(services.negotiate(request.auth, **new.dict()))
+    return 201, crossings.negotiation(services.negotiate(request.auth, **new.dict()))
 
 
 @router.get("/negotiations")
 def negotiations(request: HttpRequest, waiting: bool = Query(False)) -> list[dict[str, Any]]:
     """Negotiations, newest first; ``waiting``: only those that wait for a person here."""
     found = Negotiation.objects.select_related("peer").order_by("-created_at")
-    return [negotiation_json(row) for row in (found.exclude(waiting_for="") if waiting else found)[:200]]
+    return [crossings.negotiation(row) for row in (found.exclude(waiting_for="") if waiting else found)[:200]]
 
 
 @router.get("/negotiations/{pid}")
 def negotiation(request: HttpRequest, pid: str) -> dict[str, Any]:
     """One negotiation."""
-    return negotiation_json(services.negotiation(pid))
+    return crossings.negotiation(services.negotiation(pid))
 
 
 @router.post("/negotiations/{pid}/word")
 def decide(request: HttpRequest, pid: str, word: Word) -> dict[str, Any]:
     """A person's word on a negotiation that waits."""
-    return negotiation_json(services.decide_negotiation(request.auth, pid, word.act, word.reason))
+    return crossings.negotiation(services.decide_negotiation(request.auth, pid, word.act, word.reason))
 
 
 @router.get("/agreements")
@@ -131,22 +153,30 @@ def agreements(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post("/transfers", response={201: dict})
 def request_transfer(request: HttpRequest, new: NewTransfer) -> tuple[int, dict[str, Any]]:
     """Ask for the data of an agreement."""
-    return 201, transfer_json(services.request_transfer(request.auth, new.agreement_id))
+    return 201, crossings.crossing(services.request_transfer(request.auth, new.agreement_id))
 
 
 @router.get("/transfers")
 def transfers(request: HttpRequest, agreement_id: str = Query("")) -> list[dict[str, Any]]:
-    """Transfers, newest first."""
-    found = Transfer.objects.select_related("peer", "agreement").order_by("-created_at")
+    """Transfers, the one that moved last first."""
+    found = crossings.crossings()
     return [
-        transfer_json(t) for t in (found.filter(agreement_id=agreement_id) if agreement_id else found)[:200]
+        crossings.summary(row)
+        for row in (found.filter(agreement_id=agreement_id) if agreement_id else found)[:200]
     ]
 
 
 @router.get("/transfers/{identifier}")
 def transfer(request: HttpRequest, identifier: str) -> dict[str, Any]:
-    """One transfer, by its id or its pid."""
-    return transfer_json(services.transfer(identifier))
+    """One crossing whole, by its id or its pid: talk, decision, what was carried, receipts of both sides."""
+    return crossings.crossing(services.transfer(identifier))
+
+
+@router.post("/transfers/{identifier}/terminate")
+def terminate(request: HttpRequest, identifier: str, word: Reason) -> dict[str, Any]:
+    """End a transfer."""
+    row = services.transfer(identifier)
+    return crossings.crossing(services.terminate_transfer(request.auth, row.pid, word.reason))
 
 
 @router.get("/received")
@@ -165,61 +195,3 @@ def received(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for row in ReceivedDataset.objects.select_related("transfer").order_by("-received_at")[:200]
     ]
-
-
-def dataset_json(row: Dataset) -> dict[str, Any]:
-    """A dataset of this node."""
-    return {
-        "id": row.id,
-        "title": row.title,
-        "description": row.description,
-        "publisher": row.publisher,
-        "themes": row.themes,
-        "fields": row.fields,
-        "grade": row.grade,
-        "licence": row.licence,
-        "media_type": row.media_type,
-        "filename": row.filename,
-        "size": row.size,
-        "sha256": row.sha256,
-        "is_open": row.is_open,
-        "published_at": row.published_at,
-        "offers": [offer.policy for offer in row.offers.all()],
-    }
-
-
-def negotiation_json(row: Negotiation) -> dict[str, Any]:
-    """A negotiation as it stands."""
-    return {
-        "pid": row.pid,
-        "role": row.role,
-        "peer": row.peer.participant_id,
-        "counterpart_pid": row.counterpart_pid,
-        "state": row.state,
-        "waiting_for": row.waiting_for,
-        "reason": row.reason,
-        "dataset_id": row.dataset_id,
-        "agreement_id": row.agreement_id,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
-
-
-def transfer_json(row: Transfer) -> dict[str, Any]:
-    """A transfer as it stands."""
-    return {
-        "id": row.id,
-        "pid": row.pid,
-        "role": row.role,
-        "peer": row.peer.participant_id,
-        "counterpart_pid": row.counterpart_pid,
-        "state": row.state,
-        "waiting_for": row.waiting_for,
-        "reason": row.reason,
-        "agreement_id": row.agreement_id,
-        "dataset_id": row.agreement.dataset_id,
-        "declaration_id": row.declaration_id,
-        "received_bytes": row.received_bytes,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }

@@ -1,11 +1,14 @@
-"""What the exchange does when the outbox says so."""
+"""What the exchange does when the outbox says so. Every handler may run twice for one event."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
 
-from wantong.border.exchange import conduct, sending
-from wantong.border.exchange.models import Negotiation
+from wantong.border.exchange import conduct, exporting, extension, importing, sending
+from wantong.border.exchange.machine import CONSUMER, PROVIDER
+from wantong.border.exchange.models import Negotiation, Transfer
 from wantong.border.exchange.processes import FAMILIES, lock
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
@@ -21,7 +24,7 @@ def act(event: Event) -> None:
         if process is None or process.version != event.payload["version"]:
             return
         chosen = conduct.current()
-        move = chosen.negotiation(process) if isinstance(process, Negotiation) else chosen.transfer(process)  # type: ignore[arg-type]
+        move = chosen.negotiation(process) if isinstance(process, Negotiation) else chosen.transfer(process)
         match move:
             case conduct.Send():
                 sending.queue(process, move)
@@ -32,3 +35,58 @@ def act(event: Event) -> None:
                 outbox.publish("exchange.declare", process.pid, {"pid": process.pid})
             case conduct.Fetch():
                 outbox.publish("exchange.fetch", process.pid, {"pid": process.pid})
+
+
+@outbox.handler("exchange.declare")
+def declare(event: Event) -> None:
+    exporting.declare(event.payload["pid"])
+
+
+@outbox.handler("exchange.fetch")
+def fetch(event: Event) -> None:
+    importing.fetch(event.payload["pid"])
+
+
+@outbox.handler("exchange.ended")
+def ended(event: Event) -> None:
+    process = Transfer.objects.select_related("peer").get(pid=event.payload["pid"])
+    if process.role == PROVIDER:
+        exporting.ended(process)
+    elif not process.declaration_id:
+        importing.discard(process)
+    if process.state == "COMPLETED":
+        outbox.publish("exchange.receipts", f"receipts:{process.id}", {"pid": process.pid})
+
+
+@outbox.handler("gate.released")
+def released(event: Event) -> None:
+    side = exporting if event.payload["direction"] == "export" else importing
+    side.released(event.payload["transfer_id"])
+
+
+@outbox.handler("gate.held")
+def held(event: Event) -> None:
+    side = exporting if event.payload["direction"] == "export" else importing
+    side.held(event.payload["transfer_id"])
+
+
+@outbox.handler("gate.refused")
+def refused(event: Event) -> None:
+    process = Transfer.objects.filter(id=event.payload["transfer_id"]).first()
+    if process is None:
+        return
+    exporting.end(process.pid, f"refused at the {process.role}'s border")
+    if process.role == CONSUMER:
+        importing.discard(process)
+
+
+@outbox.handler("gate.withdrawn")
+def withdrawn(event: Event) -> None:
+    """A person in data that has left took his consent back: the receiver must strike him."""
+    extension.send_withdrawal(event)
+
+
+@outbox.handler("exchange.receipts")
+def receipts(event: Event) -> None:
+    if not extension.collect_receipts(event.payload["pid"]) and event.attempts < 60:
+        raise outbox.Retry("the peer's receipts are not all there yet", after=timedelta(seconds=2))

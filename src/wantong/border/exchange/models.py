@@ -143,6 +143,7 @@ class Transfer(Process):
         default=0, help_text="attempts to fetch in a row that brought nothing"
     )
     suspended_by = models.CharField(max_length=8, blank=True)
+    peer_receipts = models.JSONField(default=list, help_text="what the counterparty says it has logged")
 
     class Meta:
         ordering = ("created_at",)

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from wantong.border.exchange import conduct, messages, schemas, wire
-from wantong.border.exchange.machine import INITIAL, IllegalTransition
+from wantong.border.exchange.machine import INITIAL, PROVIDER, IllegalTransition
 from wantong.border.exchange.models import Message, Negotiation, Process, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.exchange.processes import (
@@ -115,6 +115,15 @@ def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, 
         filled |= {f"{process.role}Pid": process.pid, "callbackAddress": base_address()}
     if isinstance(process, Transfer) and kind == "request":
         filled |= {"agreementId": process.agreement.id, "format": process.format}
+    if (
+        isinstance(process, Transfer)
+        and kind == "start"
+        and process.role == PROVIDER
+        and "dataAddress" not in filled
+    ):
+        from wantong.border.exchange.exporting import data_address
+
+        filled["dataAddress"] = data_address(process)
     body = messages.message(family, kind, **filled)
     schemas.check(body, body["@type"])
     return body

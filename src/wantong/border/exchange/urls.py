@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from wantong.border.exchange import dsp
+from wantong.border.exchange import dsp, extension
 
 _dsp = [
     path("catalog/request", dsp.catalog_request),
@@ -27,4 +27,8 @@ _dsp = [
 root = [
     path(".well-known/dspace-version", dsp.version),
     path("dsp/2025-1/", include(_dsp)),
+    path("wantong/card", extension.card),
+    path("wantong/obligations", extension.obligations),
+    path("wantong/transfers/<str:pid>/access", extension.fresh_access),
+    path("wantong/transfers/<str:pid>/receipts", extension.receipts),
 ]

@@ -1,0 +1,63 @@
+"""The token that opens one payload at this node's data plane: for one transfer, under one agreement, for a while.
+
+Signed with ``data.key``, whose public half the data plane reads from the same folder: it needs no database and asks
+nobody. What ends a permission early is that the payload is taken away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+ALGORITHM = "Ed25519"
+AUDIENCE = "wantong-data-plane"
+LIFETIME = timedelta(minutes=30)
+
+
+class BadAccess(Exception):
+    """A token that opens nothing; the text says why, for our own log."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a good token opens."""
+
+    transfer_id: str
+    agreement_id: str
+    receiver: str
+
+
+def issue(key: OKPKey, access: Access, now: datetime) -> str:
+    """A token for ``access``, good for :data:`LIFETIME`."""
+    claims = {
+        "aud": AUDIENCE,
+        "sub": access.transfer_id,
+        "agr": access.agreement_id,
+        "rcv": access.receiver,
+        "iat": int(now.timestamp()),
+        "exp": int((now + LIFETIME).timestamp()),
+    }
+    header = {"alg": ALGORITHM, "typ": "wantong-access+jwt", "kid": key.thumbprint()}
+    return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+
+
+def check(token: str, key: OKPKey, transfer_id: str, now: datetime) -> Access:
+    """What ``token`` opens, if it is ``transfer_id``'s payload and now. Raises :class:`BadAccess`."""
+    if len(token) > 4096:
+        raise BadAccess("too long")
+    try:
+        decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
+        claims, header = decoded.claims, decoded.header
+        if header.get("typ") != "wantong-access+jwt" or claims["aud"] != AUDIENCE:
+            raise BadAccess("not an access token")
+        if claims["sub"] != transfer_id:
+            raise BadAccess("of another transfer")
+        if not int(claims["iat"]) - 30 <= now.timestamp() < int(claims["exp"]):
+            raise BadAccess("expired, or not good yet")
+        return Access(str(claims["sub"]), str(claims["agr"]), str(claims["rcv"]))
+    except (JoseError, KeyError, ValueError, TypeError) as error:
+        raise BadAccess(f"{type(error).__name__}") from None

@@ -1,0 +1,186 @@
+"""The data plane: released payloads by HTTP range requests, over ASGI, without a database.
+
+``GET /data/<transfer>/manifest`` tells size and digests; ``GET /data/<transfer>`` sends the payload. A payload is
+*claimed* before its first byte leaves: from then on the gate cannot take it back, and before that nothing has left.
+What was sent is metered in ``run/meter/<transfer>.jsonl``, one line a request, for the control plane to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from joserfc.jwk import OKPKey
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from wantong.border.exchange import access
+from wantong.border.gate.declarations import outgoing
+from wantong.border.trust import keys
+from wantong.ground.config import NodeConfig
+from wantong.ground.problems import TYPE_BASE
+
+logger = structlog.get_logger(__name__)
+
+PIECE = 1 << 20
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
+
+
+def app(config: NodeConfig) -> Starlette:
+    """The ASGI application of one node. Raises FileNotFoundError while the node has no keys."""
+    plane = _Plane(config, keys.load(config.keys, keys.DATA))
+    return Starlette(
+        routes=[
+            Route("/healthz", plane.live),
+            Route("/data/{transfer:str}/manifest", plane.manifest),
+            Route("/data/{transfer:str}", plane.payload),
+        ]
+    )
+
+
+class _Plane:
+    def __init__(self, config: NodeConfig, key: OKPKey) -> None:
+        self._config, self._key = config, key
+
+    async def live(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def manifest(self, request: Request) -> Response:
+        """The manifest of a payload that waits or has begun to leave."""
+        transfer = request.path_params["transfer"]
+        if refusal := self._refuse(request, transfer):
+            return refusal
+        parcel = await asyncio.to_thread(self._look, transfer)
+        if parcel is None:
+            return _gone()
+        return JSONResponse(dict(parcel.manifest), headers={"Cache-Control": "no-store"})
+
+    async def payload(self, request: Request) -> Response:
+        """The payload, or the range of it that is asked for; ``If-Match`` holds it to one manifest."""
+        transfer = request.path_params["transfer"]
+        if refusal := self._refuse(request, transfer):
+            return refusal
+        wanted = request.headers.get("If-Match", "").strip('"')
+        parcel = await asyncio.to_thread(self._look, transfer)
+        if parcel is not None and wanted in ("", parcel.manifest["sha256"]) and request.method == "GET":
+            parcel = await asyncio.to_thread(outgoing.claim, self._config.outgoing, transfer)
+        if parcel is None:
+            return _gone()
+        size = int(parcel.manifest["size"])
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Cache-Control": "no-store",
+            "ETag": f'"{parcel.manifest["sha256"]}"',
+            "Content-Type": str(parcel.manifest["media_type"]),
+        }
+        if wanted not in ("", parcel.manifest["sha256"]):
+            return _problem(412, "payload-changed", headers)
+        span = _span(request.headers.get("Range"), size)
+        if span is None:
+            return _problem(416, "range-not-there", headers | {"Content-Range": f"bytes */{size}"})
+        first, last, partial = span
+        headers["Content-Length"] = str(last - first + 1)
+        if partial:
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        status = 206 if partial else 200
+        if request.method == "HEAD":
+            return Response(status_code=status, headers=headers)
+        body = self._send(transfer, parcel.payload, first, last, size)
+        return StreamingResponse(body, status_code=status, headers=headers)
+
+    def _look(self, transfer: str) -> outgoing.Parcel | None:
+        if not outgoing.has_left(self._config.outgoing, transfer):
+            return outgoing.ready(self._config.outgoing, transfer)
+        return outgoing.claim(self._config.outgoing, transfer)
+
+    def _refuse(self, request: Request, transfer: str) -> Response | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise access.BadAccess("no bearer token")
+            if not outgoing.is_name(transfer):
+                raise access.BadAccess("no such name")
+            access.check(token, self._key, transfer, datetime.now(UTC))
+        except access.BadAccess as error:
+            logger.warning("data.refused", transfer=transfer[:64], reason=str(error))
+            return _problem(401, "unauthenticated", {"WWW-Authenticate": "Bearer"})
+        return None
+
+    async def _send(
+        self, transfer: str, path: Path, first: int, last: int, size: int
+    ) -> AsyncIterator[bytes]:
+        begun, sent = time.time(), 0
+        descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, first, last - first + 1, os.POSIX_FADV_SEQUENTIAL)
+            while first + sent <= last:
+                piece = await asyncio.to_thread(
+                    os.pread, descriptor, min(PIECE, last - first - sent + 1), first + sent
+                )
+                if not piece:
+                    raise OSError("the payload is shorter than its manifest says")
+                yield piece
+                sent += len(piece)
+        finally:
+            os.close(descriptor)
+            ended = first + sent == size
+            line = {
+                "at": begun,
+                "seconds": round(time.time() - begun, 3),
+                "first": first,
+                "sent": sent,
+                "end": ended,
+            }
+            with contextlib.suppress(OSError):
+                meter(self._config, transfer, line)
+            logger.info("data.sent", transfer=transfer, first=first, sent=sent, end=ended)
+
+
+def meter(config: NodeConfig, transfer: str, line: dict[str, Any]) -> None:
+    """Append one line to a transfer's meter: a single write, so that lines of several processes do not mix."""
+    folder = config.run / "meter"
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder / f"{transfer}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def _span(header: str | None, size: int) -> tuple[int, int, bool] | None:
+    """First and last byte to send and whether that is a part; None for a range that is not there.
+
+    What is not one simple range is answered with the whole, as RFC 9110 allows.
+    """
+    match = _RANGE.fullmatch(header.replace(" ", "")) if header else None
+    if match is None:
+        return 0, size - 1, False
+    first, last = int(match[1]), int(match[2]) if match[2] else size - 1
+    if first >= size or last < first:
+        return None
+    return first, min(last, size - 1), True
+
+
+def _gone() -> Response:
+    return _problem(410, "payload-gone", {})
+
+
+def _problem(status: int, slug: str, headers: dict[str, str]) -> Response:
+    kept = {name: value for name, value in headers.items() if name not in ("Content-Type", "Content-Length")}
+    return JSONResponse(
+        {"type": TYPE_BASE + slug, "status": status},
+        status_code=status,
+        headers=kept,
+        media_type="application/problem+json",
+    )

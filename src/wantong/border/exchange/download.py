@@ -1,0 +1,204 @@
+"""Fetching a payload, chunk by verified chunk.
+
+Only a chunk whose digest is right is written, so the file on disk is always a true beginning of the payload, and
+after a cut, a crash or a kill the rest is asked for from there. Memory is one chunk, time is bounded by the caller's
+deadline, and no redirect is followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from wantong.border.exchange.manifest import LARGEST_MANIFEST, Manifest
+
+CONNECT_TIMEOUT = 5.0
+# how long a peer may send nothing at all
+SILENCE = 10.0
+# a chunk that takes longer than this comes from a peer that drips
+CHUNK_TIMEOUT = 60.0
+PIECE = 1 << 20
+
+
+class Cut(Exception):
+    """The connection broke, stalled or was refused for now; what is verified stays, and the rest may be asked for."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Denied(Exception):
+    """The peer does not give this payload to this token (401, 403)."""
+
+
+class Gone(Exception):
+    """There is no payload now (404, 410): taken back, perhaps to be made anew."""
+
+
+class Changed(Exception):
+    """The payload is not the one of the manifest any more (412): it was made anew."""
+
+
+class Lie(Exception):
+    """The peer sent what its own manifest denies; the text says what."""
+
+
+def fetch_manifest(endpoint: str, token: str) -> Any:
+    """The manifest document at ``endpoint``/manifest. Raises Cut, Denied, Gone, Lie."""
+    with _get(f"{endpoint}/manifest", token, {}) as response:
+        _expect(response, 200)
+        body = response.read(LARGEST_MANIFEST + 1)
+        if len(body) > LARGEST_MANIFEST:
+            raise Lie(f"the manifest is larger than {LARGEST_MANIFEST} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Lie("the manifest is not JSON") from None
+
+
+def verified(manifest: Manifest, part: Path) -> int:
+    """How many whole chunks ``part`` holds; what stands after them is cut off."""
+    size = part.stat().st_size if part.exists() else 0
+    if size == manifest.size:
+        return len(manifest.chunks)
+    whole = min(size // manifest.chunk_size, len(manifest.chunks))
+    if part.exists():
+        os.truncate(part, whole * manifest.chunk_size)
+    return whole
+
+
+def fetch(
+    endpoint: str,
+    token: str,
+    manifest: Manifest,
+    part: Path,
+    *,
+    deadline: float,
+    on_chunk: Callable[[int], None] = lambda received: None,
+) -> bool:
+    """Bring ``part`` closer to the payload; True when all chunks are there and the whole has the right digest.
+
+    Returns False when ``deadline`` (of ``time.monotonic``) passes between two chunks; call again to go on.
+    ``on_chunk`` hears how many bytes are there. Raises Cut, Denied, Gone, Changed; Lie after which ``part`` is no
+    good where the whole digest is wrong, and otherwise still a true beginning.
+    """
+    first = verified(manifest, part)
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(1) as side, part.open("ab") as file:
+        # hashing lets other threads run: the whole is digested beside the chunks, not after them
+        hashed: Future[None] | None = None
+        if first < len(manifest.chunks):
+            start = first * manifest.chunk_size
+            headers = {"Range": f"bytes={start}-{manifest.size - 1}", "If-Match": f'"{manifest.sha256}"'}
+            with _get(endpoint, token, headers) as response:
+                _check_range(response, start, manifest.size)
+                for index in range(first, len(manifest.chunks)):
+                    if time.monotonic() > deadline:
+                        file.flush()
+                        return False
+                    data = _read_chunk(response, manifest.span(index)[1])
+                    if not manifest.is_chunk(index, data):
+                        raise Lie(f"chunk {index} has not the digest that the manifest promised")
+                    file.write(data)
+                    if hashed is not None:
+                        hashed.result()
+                    if first == 0:
+                        hashed = side.submit(whole.update, data)
+                    on_chunk(manifest.span(index)[0] + len(data))
+        file.flush()
+        os.fsync(file.fileno())
+        if hashed is not None:
+            hashed.result()
+    if first != 0:
+        whole = _digest(part)
+    if whole.hexdigest() != manifest.sha256:
+        part.unlink()
+        raise Lie("the payload has not the digest that the manifest promised, though every chunk has")
+    return True
+
+
+def _digest(path: Path) -> Any:
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            whole.update(piece)
+    return whole
+
+
+def _read_chunk(response: http.client.HTTPResponse, length: int) -> bytearray:
+    data = bytearray(length)
+    view, filled, limit = memoryview(data), 0, time.monotonic() + CHUNK_TIMEOUT
+    while filled < length:
+        try:
+            count = response.readinto(view[filled : filled + PIECE])
+        except (OSError, http.client.HTTPException) as error:
+            raise Cut(f"the connection broke: {type(error).__name__}") from None
+        if not count:
+            raise Cut("the connection ended early")
+        filled += count
+        if time.monotonic() > limit:
+            raise Cut("the peer drips")
+    return data
+
+
+def _check_range(response: http.client.HTTPResponse, start: int, size: int) -> None:
+    _expect(response, 206)
+    expected = f"bytes {start}-{size - 1}/{size}"
+    if response.getheader("Content-Range") != expected or response.length != size - start:
+        raise Lie("the answer is not the range that was asked for")
+
+
+def _expect(response: http.client.HTTPResponse, status: int) -> None:
+    if response.status == status:
+        return
+    if response.status in (401, 403):
+        raise Denied
+    if response.status in (404, 410):
+        raise Gone
+    if response.status == 412:
+        raise Changed
+    if response.status == 429 or response.status >= 500:
+        after = response.getheader("Retry-After") or ""
+        raise Cut(f"answered {response.status}", min(float(after), 300.0) if after.isdigit() else None)
+    raise Lie(f"answered {response.status}")
+
+
+@contextmanager
+def _get(url: str, token: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+    parts = urlsplit(url)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(
+            str(parts.hostname), parts.port, timeout=CONNECT_TIMEOUT, context=ssl.create_default_context()
+        )
+    else:
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=CONNECT_TIMEOUT)
+    try:
+        connection.connect()
+        connection.sock.settimeout(SILENCE)
+        connection.request(
+            "GET",
+            parts.path,
+            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity", **headers},
+        )
+        response = connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise Cut(f"no connection: {type(error).__name__}") from None
+    try:
+        yield response
+    except (OSError, http.client.HTTPException) as error:
+        raise Cut(f"the connection broke: {type(error).__name__}") from None
+    finally:
+        connection.close()

@@ -1,0 +1,151 @@
+"""The provider's half of a crossing: a requested transfer goes before the gate, and the gate's word goes to the peer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from wantong.border.exchange import access, blobs, messages, sending, terms, transfer
+from wantong.border.exchange.conduct import Send
+from wantong.border.exchange.machine import PROVIDER
+from wantong.border.exchange.models import Dataset, Transfer
+from wantong.border.exchange.processes import lock
+from wantong.border.gate.declarations import outgoing
+from wantong.border.gate.declarations import services as gate
+from wantong.border.gate.declarations.consignment import JURISDICTIONS, Consignment
+from wantong.border.trust import keys
+from wantong.border.trust import services as trust
+from wantong.ground import config, i18n
+from wantong.ground.actors import Actor, system
+from wantong.ground.problems import Problem
+
+logger = structlog.get_logger(__name__)
+
+EXCHANGE = system("exchange")
+# what a request without a purpose is for: the gate wants every consignment to have one
+OPEN_PURPOSE, NO_PURPOSE = "open-data", "unspecified"
+
+
+def declare(pid: str) -> None:
+    """Bring a requested transfer before the gate; what cannot be declared is refused to the peer. Idempotent."""
+    process = Transfer.objects.select_related("agreement", "peer").get(pid=pid)
+    if process.state != transfer.REQUESTED or process.declaration_id:
+        return
+    dataset = Dataset.objects.filter(id=process.agreement.dataset_id).first()
+    if dataset is None:
+        end(pid, "the dataset is not here any more")
+        return
+    try:
+        declaration = gate.declare(_peer_actor(process), consignment(process, dataset))
+    except Problem as problem:
+        if problem.status >= 500:
+            raise
+        logger.warning("exchange.not_declared", pid=pid, problem=problem.slug)
+        end(pid, problem.explain("en")["title"])
+        return
+    with transaction.atomic():
+        found = lock(Transfer, pid)
+        assert found is not None
+        found.declaration_id, found.waiting_for = str(declaration.id), "gate"
+        found.save(update_fields=["declaration_id", "waiting_for", "updated_at"])
+
+
+def consignment(process: Transfer, dataset: Dataset) -> Consignment:
+    """The papers of an export, from its agreement and what the owner said of the dataset."""
+    policy = process.agreement.policy
+    purpose = terms.purpose_of(policy) or (OPEN_PURPOSE if dataset.is_open else NO_PURPOSE)
+    columns = [str(column["name"]) for column in dataset.fields]
+    return Consignment(
+        dataset_id=dataset.id,
+        title=i18n.pick(dataset.title, "en").text[:300],
+        path=blobs.path(config.current().blobs, dataset.sha256),
+        media_type=dataset.media_type,
+        fields=tuple(terms.fields_of(policy) or columns),
+        facts={**dataset.facts, "to_jurisdiction": JURISDICTIONS[process.peer.jurisdiction]},
+        purpose=purpose,
+        receiver=process.peer.participant_id,
+        sender=config.current().participant_id,
+        direction="export",
+        transfer_id=process.id,
+        agreement_id=process.agreement.id,
+        subject_column=dataset.subject_column,
+    )
+
+
+def released(transfer_id: str) -> None:
+    """The gate lets the payload go: tell the peer where it is. Once more for one that was taken back and made anew."""
+    with transaction.atomic():
+        process = lock(Transfer, f"urn:uuid:{transfer_id}")
+        if process is None:
+            return
+        # STARTED: made anew before the peer has noticed; his token opens the new payload too
+        if process.state == transfer.REQUESTED or (
+            process.state == transfer.SUSPENDED and process.suspended_by == PROVIDER
+        ):
+            sending.queue(process, Send("start"))
+
+
+def held(transfer_id: str) -> None:
+    """The gate holds the payload back: a transfer that has begun is suspended, another one just waits."""
+    with transaction.atomic():
+        process = lock(Transfer, f"urn:uuid:{transfer_id}")
+        if process is None:
+            return
+        if process.state == transfer.STARTED:
+            sending.queue(process, Send("suspension", reason="held at the border"))
+        else:
+            process.waiting_for = "gate-held"
+            process.save(update_fields=["waiting_for", "updated_at"])
+
+
+def end(pid: str, reason: str) -> None:
+    """Terminate a transfer from our side, if it is not over."""
+    with transaction.atomic():
+        process = lock(Transfer, pid)
+        if process is not None and process.state not in transfer.MACHINE.final:
+            sending.queue(process, Send("termination", reason=reason[:500]))
+
+
+def data_address(process: Transfer) -> messages.Message:
+    """Where the peer may fetch the payload, with a fresh token."""
+    node = config.current()
+    opens = access.Access(process.id, process.agreement.id, process.peer.participant_id)
+    token = access.issue(trust.own_key(keys.DATA), opens, timezone.now())
+    return messages.data_address(f"{node.data_url}/data/{process.id}", token)
+
+
+def ended(process: Transfer) -> None:
+    """A transfer of ours is over: tell the gate of a delivery, and let nothing leave after a termination."""
+    if not process.declaration_id:
+        return
+    folder = config.current().outgoing
+    if process.state == transfer.COMPLETED and outgoing.has_left(folder, process.id):
+        gate.delivered(_peer_actor(process), process.id)
+    else:
+        outgoing.take_back(folder, process.id)
+
+
+def meter(transfer_id: str) -> dict[str, Any]:
+    """What the data plane has sent for a transfer: requests, bytes, whether the end was sent, when it began."""
+    path = config.current().run / "meter" / f"{transfer_id}.jsonl"
+    total: dict[str, Any] = {"requests": 0, "bytes": 0, "end": False, "first_at": None, "last_at": None}
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return total
+    for text in lines:
+        line = json.loads(text)
+        total["requests"] += 1
+        total["bytes"] += line["sent"]
+        total["end"] = total["end"] or line["end"]
+        total["first_at"] = min(filter(None, (total["first_at"], line["at"])))
+        total["last_at"] = line["at"] + line["seconds"]
+    return total
+
+
+def _peer_actor(process: Transfer) -> Actor:
+    return Actor(f"peer:{process.peer.participant_id}", process.peer.participant_id)
