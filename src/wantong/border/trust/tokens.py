@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -111,7 +112,8 @@ def verify(token: str, key: OKPKey, *, audience: str, request: Request, now: dat
         raise BadToken("expired")
     if not 0 < expires - issued <= LIFETIME.total_seconds():
         raise BadToken("good for longer than a minute")
-    if (text["htm"], text["htu"]) != (request.method, request.url):
+    # a server sees the path decoded and cannot know how it was written
+    if (text["htm"], unquote(str(text["htu"]))) != (request.method, unquote(request.url)):
         raise BadToken(f"made for {text['htm']} {text['htu']}")
     if text["bod"] != digest(request.body):
         raise BadToken("made for another body")
