@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "node": ("wantong.cli.node", "make and run a node"),
     "scan": ("wantong.cli.scan", "say what personal data files hold, and how the laws grade it"),
     "log": ("wantong.cli.log", "re-read a whole transparency log"),
+    "mask": ("wantong.cli.mask", "write a copy of a file with personal data masked"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
 }
 

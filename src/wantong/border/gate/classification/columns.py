@@ -15,6 +15,7 @@ from functools import cache
 
 from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk
 from wantong.border.gate.classification.kinds import Kind, context_kinds, header_text, load, word_pattern
+from wantong.border.gate.classification.marks import is_masked
 
 SAMPLE_ROWS = 300
 SAMPLE_COLUMNS = 2_000
@@ -177,7 +178,7 @@ def _generic_name(header: str) -> bool:
 def judge(column: str, values: Sequence[str]) -> list[Judgement]:
     """What a column's name and a sample of its values say. Sensitive classes come without regard to people nearby."""
     header = header_text(column)
-    filled = [value.strip() for value in values if value.strip()]
+    filled = [value.strip() for value in values if value.strip() and not is_masked(value.strip())]
     judged: list[Judgement] = []
     for kind in context_kinds():
         wanted, unwanted = _words(kind)

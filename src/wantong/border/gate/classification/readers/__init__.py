@@ -15,6 +15,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -34,7 +36,7 @@ from .problems import (
     Unsupported,
     WrongExtension,
 )
-from .source import ByteSource, FileSource
+from .source import BLOCK, ByteSource, FileSource
 from .worker import Workshop
 
 __all__ = ["Limits", "Progress", "ReadProblem", "Remark", "open_path"]
@@ -139,11 +141,11 @@ class _Reading:
 
     def _recognised(self, source: ByteSource, depth: int) -> Iterator[Chunk | ReadProblem]:
         with source.open() as stream:
-            head = _read_up_to(stream, _SAMPLE)
+            head = _read_up_to(stream, formats.HEAD)
         promised = formats.by_extension(source.name)
-        format = formats.by_magic(head[: formats.HEAD])
+        format = formats.by_magic(head)
         if format is None:
-            yield from self._text(source, head, promised)
+            yield from self._text(source, promised)
             return
         if format == "zip":
             yield from self._zip(source, depth, promised)
@@ -153,7 +155,7 @@ class _Reading:
         if format in ("pdf", "parquet"):
             with source.open_seekable() as file:
                 yield from self._workshop.read(format, file, source.place, source.size, self._budget)
-        elif format == "parquet-encrypted" or (format == "ole" and _ENCRYPTED_PACKAGE in head):
+        elif format == "parquet-encrypted" or (format == "ole" and _is_encrypted_office(source)):
             yield Encrypted(source.place)
         else:
             yield Unsupported(source.place, format)
@@ -176,28 +178,13 @@ class _Reading:
                 else:
                     yield from self.file(entry, depth + 1)
 
-    def _text(self, source: ByteSource, head: bytes, promised: str | None) -> Iterator[Chunk | ReadProblem]:
-        encoding = detect([head, *self._samples(source, head)])
-        if encoding.name.startswith(("utf-16", "utf-32")):
-            pass  # zeros are half of such text
-        elif formats.is_binary(head[: formats.HEAD]):
-            yield Unsupported(source.place, _suffix(source.name))
-            return
+    def _text(self, source: ByteSource, promised: str | None) -> Iterator[Chunk | ReadProblem]:
+        encoding = text_encoding(source)
         with source.open() as stream:
             pieces = Utf8Pieces(self._watched(stream, source), encoding, self._budget, source.place)
             yield from read_text(pieces, source, promised, self._budget.limits)
             if pieces.repaired or pieces.lost:
                 yield MixedEncoding(source.place, encoding.name, pieces.repaired or pieces.lost)
-
-    def _samples(self, source: ByteSource, head: bytes) -> Iterator[bytes]:
-        """Pieces of the rest: a file may begin with pages of ASCII and still be in GB18030."""
-        if len(head) < _SAMPLE or not isinstance(source, FileSource):
-            return
-        with source.open() as stream:
-            for part in range(1, 8):
-                stream.seek(max(len(head), source.size * part // 8))
-                piece = stream.read(_SAMPLE // 8)
-                yield piece[piece.find(b"\n") + 1 :]
 
     def _watched(self, stream: BinaryIO, source: ByteSource) -> BinaryIO:
         if self._progress and isinstance(source, FileSource):
@@ -205,7 +192,16 @@ class _Reading:
         return stream
 
 
-_ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+def _is_encrypted_office(source: ByteSource) -> bool:
+    """Whether an OLE container is Office's envelope of an encrypted file: it has a stream of that name somewhere."""
+    name = "EncryptedPackage".encode("utf-16-le")
+    tail = b""
+    with source.open() as stream:
+        while piece := stream.read(BLOCK):
+            if name in tail + piece:
+                return True
+            tail = piece[-len(name) :]
+    return False
 
 
 def read_text(
@@ -306,11 +302,40 @@ class _Watched:
         self._progress(self._place, self._done, self._total)
 
 
-def open_text(source: ByteSource, budget: Budget) -> tuple[BinaryIO, Utf8Pieces, Encoding]:
-    """A text file for those who write it anew: its stream (to close), its pieces, its encoding."""
-    stream = source.open()
-    head = _read_up_to(stream, _SAMPLE)
-    stream.close()
-    encoding = detect([head])
-    stream = source.open()
-    return stream, Utf8Pieces(stream, encoding, budget, source.place), encoding
+@dataclass(frozen=True)
+class Text:
+    """A text file for those who write it anew: its place, its pieces in UTF-8, whether it began with a mark."""
+
+    place: str
+    pieces: Iterator[memoryview | bytes]
+    marked: bool
+
+
+@contextmanager
+def open_text(source: ByteSource, budget: Budget) -> Iterator[Text]:
+    """A file of text in any encoding. Raises :class:`Unsupported` if it is not text."""
+    encoding = text_encoding(source)
+    with source.open() as stream:
+        yield Text(source.place, iter(Utf8Pieces(stream, encoding, budget, source.place)), encoding.mark > 0)
+
+
+def text_encoding(source: ByteSource) -> Encoding:
+    """The encoding of a text file, from its beginning and pieces of the rest. Raises :class:`Unsupported`."""
+    with source.open() as stream:
+        head = _read_up_to(stream, _SAMPLE)
+    encoding = detect([head, *_samples(source, head)])
+    # zeros are half of UTF-16, but no part of other text
+    if not encoding.name.startswith(("utf-16", "utf-32")) and formats.is_binary(head[: formats.HEAD]):
+        raise Unsupported(source.place, _suffix(source.name))
+    return encoding
+
+
+def _samples(source: ByteSource, head: bytes) -> Iterator[bytes]:
+    """Pieces of the rest: a file may begin with pages of ASCII and still be in GB18030."""
+    if len(head) < _SAMPLE or not isinstance(source, FileSource):
+        return
+    with source.open() as stream:
+        for part in range(1, 8):
+            stream.seek(max(len(head), source.size * part // 8))
+            piece = stream.read(_SAMPLE // 8)
+            yield piece[piece.find(b"\n") + 1 :]

@@ -13,7 +13,7 @@ import numpy as np
 from ..chunks import Chunk, LinesChunk, TextChunk
 from .limits import MIB, Limits
 from .problems import LimitReached, ReadProblem
-from .tables import find_header
+from .tables import column_name, find_header
 
 DELIMITERS = (",", "\t", ";", "|")
 SNIFFED = 1 << 18
@@ -70,7 +70,7 @@ def sniff(sample: bytes, *, expected: bool) -> Dialect | None:
     through = _bytes_of_records(text, delimiter, index + 1)
     return Dialect(
         delimiter,
-        tuple(cell.strip() for cell in rows[index]),
+        tuple(column_name(rows[index], place) for place in range(len(rows[index]))),
         start + through,
         sample.count(b"\n", 0, start + through),
         notices=(start, start + above),

@@ -20,6 +20,11 @@ ROOT = "$"
 _DATA_KEY = re.compile(r"\d{5}|@|\A\W*\d[\d\W]*\Z|.{65}", re.DOTALL)
 
 
+def is_data(key: str) -> bool:
+    """Whether the name of a member is itself a datum, as in a map keyed by identity numbers."""
+    return _DATA_KEY.search(key) is not None
+
+
 class _Cells:
     """Cells by column path, given out when about a MiB is held."""
 
@@ -33,7 +38,7 @@ class _Cells:
 
     def name(self, parent: str, key: str, row: int) -> str:
         """The column path of a member ``key`` of ``parent``; a key that is data is stored as a cell."""
-        if _DATA_KEY.search(key):
+        if is_data(key):
             self.put(f"{parent}.(key)" if parent else "(key)", key, row)
             key = "*"
         return f"{parent}.{key}" if parent else key
