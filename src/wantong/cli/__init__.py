@@ -15,6 +15,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "log": ("wantong.cli.log", "re-read a whole transparency log"),
     "mask": ("wantong.cli.mask", "write a copy of a file with personal data masked"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
+    "assess": ("wantong.cli.assess", "by the law of that day, may this data leave, and how?"),
+    "rules": ("wantong.cli.rules", "check a rule base; compare two of them"),
 }
 
 

@@ -270,7 +270,7 @@ def _lacking(program: Program, rule: Rule | None, for_route: int, for_rest: int)
 def day_given(value: Any) -> dt.date | None:
     if isinstance(value, str):
         return day_of(value)
-    return value if isinstance(value, dt.date) else None
+    return value if isinstance(value, dt.date) and not isinstance(value, dt.datetime) else None
 
 
 def decide(program: Program, known: Known) -> Verdict:

@@ -129,7 +129,8 @@ def tokenize(source: str) -> list[Token]:
         text = match[kind]
         if kind == "symbol" or (kind == "name" and text in _WORDS):
             kind = text
-        tokens.append(Token(kind, text, match.start(str(match.lastgroup))))
+        quote = kind == "string"
+        tokens.append(Token(kind, text, match.start(str(match.lastgroup)) - quote))
         at = match.end()
     tokens.append(Token("end", "", end))
     return tokens
