@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,19 +21,31 @@ if TYPE_CHECKING:
 @click.command("assess")
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print the answer for programs.")
-@click.option("--explain", "explained", is_flag=True, help="With --json: also every rule and why it came out so.")
+@click.option(
+    "--explain", "explained", is_flag=True, help="With --json: also every rule and why it came out so."
+)
 @click.option(
     "--date",
     "on",
     type=click.DateTime(["%Y-%m-%d"]),
     help="The day whose law applies; prevails over the facts' transfer_date.",
 )
-@click.option("--lang", type=click.Choice(i18n.LANGUAGES), help="Language of the answer.  [default: your locale's]")
 @click.option(
-    "--rules", "path", type=click.Path(path_type=Path), help="Another rule base (folder or file), for what-ifs."
+    "--lang", type=click.Choice(i18n.LANGUAGES), help="Language of the answer.  [default: your locale's]"
+)
+@click.option(
+    "--rules",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Another rule base (folder or file), for what-ifs.",
 )
 def command(
-    file: click.utils.LazyFile, as_json: bool, explained: bool, on: dt.datetime | None, lang: str | None, path: Path | None
+    file: click.utils.LazyFile,
+    as_json: bool,
+    explained: bool,
+    on: dt.datetime | None,
+    lang: str | None,
+    path: Path | None,
 ) -> None:
     """Assess the facts in FILE (YAML or JSON; - for standard input) by their names in the rule base.
 
@@ -75,7 +86,9 @@ def _tell(told: Narrative) -> None:
         for item in items:
             click.echo(f"  • {item}")
 
-    colour = "yellow" if told.provisional or not told.decided else "red" if told.route == "forbidden" else "green"
+    colour = (
+        "yellow" if told.provisional or not told.decided else "red" if told.route == "forbidden" else "green"
+    )
     click.secho(told.name, fg=colour, bold=True)
     click.echo(told.meaning)
     click.secho("  ".join(filter(None, (told.direction, told.day))), dim=True)
@@ -117,7 +130,7 @@ def _tell(told: Narrative) -> None:
     heading("articles")
     points(article.cited for article in told.articles)
     if told.assumptions:
-        heading("assumed")
+        click.secho("\n* " + i18n.t("assess.assumed", lang), bold=True)
         points(f"{fact.short} ({fact.name}): {fact.value}" for fact in told.assumptions)
     heading("others")
     for route in told.others:
@@ -136,7 +149,3 @@ def _why_not(route: RouteSaid) -> None:
 
 def _mark(source: str) -> str:
     return " *" if source == "assumed" else ""
-
-
-if __name__ == "__main__":
-    sys.exit(command())

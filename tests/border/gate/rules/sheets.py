@@ -9,10 +9,32 @@ from typing import Any
 from wantong.border.gate.rules import RuleBase
 
 BASE = RuleBase.load()
-FIRST, LAST = dt.date(2024, 3, 22), dt.date(2026, 12, 31)  # the 2024 Provisions onwards: nothing is unmodelled
+FIRST, LAST = (
+    dt.date(2024, 3, 22),
+    dt.date(2026, 12, 31),
+)  # the 2024 Provisions onwards: nothing is unmodelled
 PAIRS = [(o, d) for o in ("CN", "HK", "MO") for d in ("CN", "HK", "MO", "OTHER")]
-_AREAS = {"CN": ("gba9", "gd_other", "cn_other"), "HK": ("hk", "other"), "MO": ("mo", "other"), "OTHER": ("other",)}
-_COUNTS = (0, 0, 1, 9_999, 10_000, 10_001, 99_999, 100_000, 100_001, 999_999, 1_000_000, 1_000_001, 20_000_000)
+_AREAS = {
+    "CN": ("gba9", "gd_other", "cn_other"),
+    "HK": ("hk", "other"),
+    "MO": ("mo", "other"),
+    "OTHER": ("other",),
+}
+_COUNTS = (
+    0,
+    0,
+    1,
+    9_999,
+    10_000,
+    10_001,
+    99_999,
+    100_000,
+    100_001,
+    999_999,
+    1_000_000,
+    1_000_001,
+    20_000_000,
+)
 _FRAME = frozenset({"transfer_date", "from_jurisdiction", "to_jurisdiction"})
 
 
@@ -23,9 +45,13 @@ def complete(chance: random.Random, day: dt.date | None = None) -> dict[str, Any
     for name, fact in BASE.facts.items():
         if fact.type == "bool":
             # mostly as the default has it, or every second sheet would be forbidden by some gate
-            sheet[name] = chance.random() < 0.5 if fact.default is None or chance.random() < 0.15 else fact.default
+            sheet[name] = (
+                chance.random() < 0.5 if fact.default is None or chance.random() < 0.15 else fact.default
+            )
         elif fact.type == "enum":
-            sheet[name] = chance.choice(fact.values) if fact.default is None or chance.random() < 0.3 else fact.default
+            sheet[name] = (
+                chance.choice(fact.values) if fact.default is None or chance.random() < 0.3 else fact.default
+            )
         elif fact.type == "int":
             sheet[name] = chance.choice(_COUNTS)
     sheet["transfer_date"] = day or FIRST + dt.timedelta(chance.randrange((LAST - FIRST).days + 1))

@@ -45,7 +45,9 @@ def test_a_calendar_knows_nothing_outside_its_years() -> None:
 
 def test_the_day_itself_is_not_counted_and_worked_weekends_are() -> None:
     gd, hk = CALENDARS["gd"], CALENDARS["hk"]
-    assert gd.add_working_days(dt.date(2026, 2, 13), 1) == dt.date(2026, 2, 14)  # a Saturday worked in exchange
+    assert gd.add_working_days(dt.date(2026, 2, 13), 1) == dt.date(
+        2026, 2, 14
+    )  # a Saturday worked in exchange
     assert hk.add_working_days(dt.date(2026, 2, 13), 1) == dt.date(2026, 2, 16)
     assert gd.add_working_days(dt.date(2026, 2, 14), 1) == dt.date(2026, 2, 24)
     assert gd.add_working_days(dt.date(2026, 5, 6), 0) == dt.date(2026, 5, 6)

@@ -45,8 +45,12 @@ class Oracle:
 
     def __init__(self, rules: tuple[Rule, ...], day: Any) -> None:
         self.rules = rules
-        source = "\n".join(f"permit(principal, action, resource) when {{ {cedar(r.when, day)} }};" for r in rules)
-        self.policies = cedarpy.PolicySet.from_str(source) if hasattr(cedarpy.PolicySet, "from_str") else source
+        source = "\n".join(
+            f"permit(principal, action, resource) when {{ {cedar(r.when, day)} }};" for r in rules
+        )
+        self.policies = (
+            cedarpy.PolicySet.from_str(source) if hasattr(cedarpy.PolicySet, "from_str") else source
+        )
 
     def satisfied(self, facts: dict[str, Any]) -> list[Rule]:
         request = {
@@ -68,12 +72,16 @@ def test_cedar_finds_the_same_rules_and_the_same_route(pair: tuple[str, str]) ->
         while (facts["from_jurisdiction"], facts["to_jurisdiction"]) != pair:
             facts = complete(chance)
         day = facts["transfer_date"]
-        rules = tuple(r for r in BASE.rules if pair[0] in r.origins and pair[1] in r.destinations and day in r.period)
+        rules = tuple(
+            r for r in BASE.rules if pair[0] in r.origins and pair[1] in r.destinations and day in r.period
+        )
         ids = tuple(r.id for r in rules)
         oracle = oracles.get(ids) or oracles.setdefault(ids, Oracle(rules, day))
         true = oracle.satisfied(facts)
         answer = assess(facts)
-        decided = min((r for r in true if r.kind not in ("option", "duty")), key=lambda r: (-r.priority, rules.index(r)))
+        decided = min(
+            (r for r in true if r.kind not in ("option", "duty")), key=lambda r: (-r.priority, rules.index(r))
+        )
         duties = [r.id for r in true if r.kind == "duty" and r.id not in decided.excludes]
         options = [r for r in true if r.kind == "option" and not decided.closes_alternatives]
         assert answer.primary_route == decided.route, facts

@@ -156,5 +156,8 @@ def test_the_day_asked_for_prevails_over_the_facts() -> None:
              "scenario": "other"}  # fmt: skip
     assert assess(sheet).primary_route == "gba_standard_contract"
     earlier = assess(sheet, dt.date(2024, 9, 9))
-    assert (earlier.primary_route, earlier.transfer_date) == ("national_standard_contract", dt.date(2024, 9, 9))
+    assert (earlier.primary_route, earlier.transfer_date) == (
+        "national_standard_contract",
+        dt.date(2024, 9, 9),
+    )
     assert assess({k: v for k, v in sheet.items() if k != "transfer_date"}, dt.date(2024, 9, 9)) == earlier

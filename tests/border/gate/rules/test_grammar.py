@@ -83,13 +83,17 @@ def values_of(name: str) -> st.SearchStrategy[object]:
 
 NAMES = st.sampled_from([n for n, f in FACTS.items() if f.type != "date"][:12])
 ATOMS = NAMES.flatmap(
-    lambda n: st.builds(
-        Atom,
-        st.just(n),
-        st.sampled_from(["==", "!=", "<", "<=", ">", ">="] if FACTS[n].type == "int" else ["==", "!="]),
-        values_of(n),
+    lambda n: (
+        st.builds(
+            Atom,
+            st.just(n),
+            st.sampled_from(["==", "!=", "<", "<=", ">", ">="] if FACTS[n].type == "int" else ["==", "!="]),
+            values_of(n),
+        )
+        | st.builds(
+            Atom, st.just(n), st.just("in"), st.lists(values_of(n), min_size=1, max_size=3).map(tuple)
+        )
     )
-    | st.builds(Atom, st.just(n), st.just("in"), st.lists(values_of(n), min_size=1, max_size=3).map(tuple))
 )
 
 
@@ -104,7 +108,9 @@ def joined(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression
 
 
 TREES = st.recursive(ATOMS, joined, max_leaves=8)
-SHEETS = st.fixed_dictionaries({}, optional={n: values_of(n) for n in [n for n, f in FACTS.items() if f.type != "date"][:12]})
+SHEETS = st.fixed_dictionaries(
+    {}, optional={n: values_of(n) for n in [n for n, f in FACTS.items() if f.type != "date"][:12]}
+)
 
 
 @given(TREES)

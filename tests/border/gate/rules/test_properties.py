@@ -52,7 +52,9 @@ def test_an_answer_changes_only_by_facts_it_listed_as_missing_or_assumed() -> No
         known = partial(chance, sheet)
         answer = assess(known)
         named = {*answer.missing_facts, *answer.assumptions_used}
-        added = {n: v for n, v in sheet.items() if n not in known and n not in named and chance.random() < 0.7}
+        added = {
+            n: v for n, v in sheet.items() if n not in known and n not in named and chance.random() < 0.7
+        }
         assert substance(assess({**known, **added})) == substance(answer), (known, added)
         kept += bool(added)
         changed += substance(assess(sheet)) != substance(answer)
