@@ -251,6 +251,7 @@ def test_a_cosignature_that_comes_later_is_published_too(bay, tmp_path):
 def test_receipts_come_under_the_earliest_checkpoint_with_enough_witnesses(bay):
     two = Trust(bay.trust.parties, quorum=2)
     bay.log.append(b"one")
+    assert bay.log.witnessed_checkpoint() is None
     with pytest.raises(ReceiptPending):
         bay.log.receipt(0, bay.trust)
     bay.cosign("hk")  # its own witness does not count
@@ -259,6 +260,7 @@ def test_receipts_come_under_the_earliest_checkpoint_with_enough_witnesses(bay):
     bay.cosign("gd")
     bay.log.append(b"two")
     bay.cosign("gd", "mo")
+    assert bay.log.witnessed_checkpoint() == bay.log.checkpoint()
     assert b"\n1\n" in bay.log.receipt(0, bay.trust)
     assert b"\n2\n" in bay.log.receipt(0, two)
     assert bay.log.receipt(0, bay.trust) == bay.log.receipt(0, bay.trust)

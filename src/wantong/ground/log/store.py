@@ -331,6 +331,12 @@ class Log:
         found: bytes = witnessed[0] if witnessed else note
         return found
 
+    def witnessed_checkpoint(self) -> bytes | None:
+        """The largest checkpoint that any witness has cosigned."""
+        row = self._maybe("SELECT note FROM witnessed ORDER BY size DESC LIMIT 1")
+        note: bytes | None = row[0] if row else None
+        return note
+
     def root(self, size: int) -> bytes:
         """The root of the first ``size`` leaves. Raises :class:`NotServed` beyond the newest checkpoint."""
         return merkle.root_hash(size, self._nodes(size))
