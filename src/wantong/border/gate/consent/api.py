@@ -1,24 +1,24 @@
-"""Consent over HTTP, for the operators who record it. Identifiers go in and are never stored or given back."""
+"""Consent over HTTP. A person's identifier comes in and is never stored, answered or logged."""
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Field, Router, Schema
 
 from wantong.border.gate.consent import services
 from wantong.border.gate.consent.models import Consent
+from wantong.ground.http.auth import require
 
 router = Router(tags=["consent"])
 
 
-class NewGrant(Schema):
-    """Each of ``identifiers`` said yes, having been shown ``notice`` in ``language``."""
+class Granted(Schema):
+    """Who said yes to what. ``notice`` is the text the persons were shown."""
 
-    identifiers: list[str]
+    identifiers: list[str] = Field(min_length=1, max_length=20_000)
     dataset_id: str
     purpose: str
     receiver: str
@@ -30,49 +30,58 @@ class NewGrant(Schema):
 
 
 class Person(Schema):
-    """Whose consents are asked for."""
+    """A person by the number of a document."""
 
     identifier: str
 
 
 @router.post("/consents", response={201: dict})
-def grant(request: HttpRequest, new: NewGrant) -> tuple[int, dict[str, Any]]:
-    """Record grants, a signed record each; answers with their ids in the order of the identifiers, once each."""
-    content = new.dict()
-    consents = services.grant_many(request.auth, content.pop("identifiers"), **content)
-    return 201, {"consents": [str(consent.id) for consent in consents]}
+def grant(request: HttpRequest, body: Granted) -> Any:
+    """Record what persons granted; one signed record each."""
+    content = body.dict()
+    identifiers = content.pop("identifiers")
+    granted = services.grant_many(request.auth, identifiers, **content)  # type: ignore[attr-defined]
+    return 201, {"consents": [consent.id for consent in granted]}
 
 
 @router.post("/consents/of-person")
-def of_person(request: HttpRequest, person: Person) -> list[dict[str, Any]]:
-    """What a person has granted here, with each use (POST, so that the identifier stands in no address)."""
-    return [as_json(consent) for consent in services.of_person(person.identifier)]
+def of_person(request: HttpRequest, body: Person) -> dict[str, Any]:
+    """All that a person has granted here, with every use. A POST, so that the number stands in no log."""
+    require(request.auth, "operator", "approver", "declarer")  # type: ignore[attr-defined]
+    return {"consents": [_json(consent) for consent in services.of_person(body.identifier)]}
+
+
+@router.post("/consents/forget")
+def forget(request: HttpRequest, body: Person) -> dict[str, bool]:
+    """Erase a person: withdraw everything, then forget who he was."""
+    return {"known": services.forget(request.auth, body.identifier)}  # type: ignore[attr-defined]
+
+
+@router.get("/consents/key", auth=None)
+def key(request: HttpRequest) -> dict[str, Any]:
+    """The public key (JWK) that checks this node's consent records."""
+    return dict(services.public_key())
 
 
 @router.get("/consents/{consent_id}")
-def one(request: HttpRequest, consent_id: uuid.UUID) -> dict[str, Any]:
-    """One consent: its signed records and its uses."""
-    return as_json(services.get(consent_id))
+def one(request: HttpRequest, consent_id: str) -> dict[str, Any]:
+    """One consent with its signed records and its uses."""
+    return _json(services.get(consent_id))
 
 
 @router.post("/consents/{consent_id}/withdraw")
-def withdraw(request: HttpRequest, consent_id: uuid.UUID) -> dict[str, Any]:
-    """Take it back: what has not left is stopped, and the receiver of what has left is told."""
-    return as_json(services.withdraw(request.auth, consent_id))
+def withdraw(request: HttpRequest, consent_id: str) -> dict[str, Any]:
+    """Take a consent back: when this answers, nothing more leaves on it."""
+    return _json(services.withdraw(request.auth, consent_id))  # type: ignore[attr-defined]
 
 
-def as_json(consent: Consent) -> dict[str, Any]:
-    """A consent with its ISO/IEC TS 27560 records (JWS) and its uses."""
+def _json(consent: Consent) -> dict[str, Any]:
+    names = (
+        "id", "commitment", "dataset_id", "purpose", "receiver", "fields", "valid_from", "valid_until", "state",
+        "withdrawn_at",
+    )  # fmt: skip
     return {
-        "id": str(consent.id),
-        "dataset_id": consent.dataset_id,
-        "purpose": consent.purpose,
-        "receiver": consent.receiver,
-        "fields": consent.fields,
-        "valid_from": consent.valid_from,
-        "valid_until": consent.valid_until,
-        "state": consent.state,
-        "withdrawn_at": consent.withdrawn_at,
+        **{name: getattr(consent, name) for name in names},
         "records": [{"event": r.event, "at": r.at, "jws": r.jws} for r in consent.records.all()],
         "uses": [{"transfer_id": u.transfer_id, "at": u.at, "fate": u.fate} for u in consent.uses.all()],
     }

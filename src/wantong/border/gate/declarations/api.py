@@ -1,131 +1,157 @@
-"""The gate over HTTP: what stands before it, and what people do about it."""
+"""The gate over HTTP, for this node's operators and programs."""
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import shutil
 import uuid
+from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import File, Form, Router, Schema
+from ninja.files import UploadedFile
 
-from wantong.border.gate.declarations import counts, ledger, services
+from wantong.border.gate.declarations import counts, pictures, services
+from wantong.border.gate.declarations.consignment import Consignment
 from wantong.border.gate.declarations.models import Declaration
-from wantong.border.gate.declarations.workflow import Workflow
+from wantong.border.gate.declarations.problems import BadConsignment
+from wantong.border.gate.declarations.services import Document
+from wantong.border.gate.rules.facts import parse
 from wantong.ground import config
-from wantong.ground.actors import Actor
 
-router = Router(tags=["gate"])
+router = Router(tags=["declarations"])
 
 
-class Paper(Schema):
-    """The document behind an act."""
+class Papers(Schema):
+    """The papers of an export; its payload comes as a file beside them. ``facts`` by their names in the rule base."""
+
+    dataset_id: str
+    title: str
+    fields: list[str]
+    facts: dict[str, bool | int | str]
+    purpose: str
+    receiver: str
+    transfer_id: str = ""
+    agreement_id: str = ""
+    subject_column: str = ""
+    retain_until: dt.date | None = None
+    media_type: str = "text/csv"
+
+
+class PaperBehind(Schema):
+    """The document that stands behind an act."""
 
     title: str
     number: str = ""
     sha256: str = ""
 
 
-class NewAct(Schema):
-    """What a person does; see ``GET /declarations/{id}``: ``possible`` and ``waiting_for``."""
+class Act(Schema):
+    """``act``: confirm, approve, explain, authority_decision, answer_facts, hold, resume, refuse or recall."""
 
     act: str
     note: str = ""
-    document: Paper | None = None
+    document: PaperBehind | None = None
     requirements: tuple[str, ...] = ()
-    facts: dict[str, Any] | None = None
+    facts: dict[str, bool | int | str] | None = None
+
+
+@router.post("/declarations", response={201: dict})
+def declare(request: HttpRequest, papers: Form[str], payload: File[UploadedFile], lang: str = "en") -> Any:
+    """Declare an export: ``papers`` is JSON (see Papers), ``payload`` the file."""
+    try:
+        content = Papers(**parse(papers)).dict()
+    except (ValueError, TypeError) as error:
+        raise BadConsignment(field="papers", reason=str(error)[:300]) from None
+    node = config.current()
+    transfer = content.pop("transfer_id") or uuid.uuid4().urn
+    path = _keep(payload, node.directory / "declared")
+    try:
+        declaration = services.declare(
+            request.auth,  # type: ignore[attr-defined]
+            Consignment(
+                **{**content, "fields": tuple(content["fields"])},
+                path=path,
+                sender=node.participant_id,
+                direction="export",
+                transfer_id=transfer,
+            ),
+        )
+    except Exception:
+        path.unlink(missing_ok=True)
+        raise
+    if declaration.path != str(path):
+        path.unlink()  # the same declaration once more; its own payload is there already
+    return 201, _picture(request, declaration.id, lang)
 
 
 @router.get("/declarations")
 def declarations(
-    request: HttpRequest, state: str = Query(""), transfer_id: str = Query("")
-) -> list[dict[str, Any]]:
-    """Declarations at this gate, newest first."""
+    request: HttpRequest, state: str = "", direction: str = "", dataset_id: str = "", page: int = 1
+) -> dict[str, Any]:
+    """The declarations, fifty a page, newest first."""
     found = Declaration.objects.order_by("-created_at")
-    if state:
-        found = found.filter(state=state)
-    if transfer_id:
-        found = found.filter(transfer_id=transfer_id)
-    return [summary(declaration) for declaration in found[:500]]
+    for name, value in (("state", state), ("direction", direction), ("dataset_id", dataset_id)):
+        if value:
+            found = found.filter(**{name: value})
+    first = max(page - 1, 0) * 50
+    return {"total": found.count(), "declarations": [_line(d) for d in found[first : first + 50]]}
+
+
+@router.get("/declarations/waiting-for-me")
+def waiting_for_me(request: HttpRequest) -> list[dict[str, Any]]:
+    """What an act of the asker could set going."""
+    return [_line(d) for d in pictures.worklist(request.auth)]  # type: ignore[attr-defined]
 
 
 @router.get("/declarations/{declaration_id}")
-def declaration(request: HttpRequest, declaration_id: uuid.UUID) -> dict[str, Any]:
-    """One declaration, folded from its actions: findings, decision, what it waits for, who did what."""
-    return detail(request.auth, ledger.get(declaration_id))
+def one(request: HttpRequest, declaration_id: str, lang: str = "en") -> dict[str, Any]:
+    """Everything about one declaration: timeline, findings, decision, what it waits for, obligations."""
+    return _picture(request, declaration_id, lang)
 
 
-@router.post("/declarations/{declaration_id}/acts")
-def act(request: HttpRequest, declaration_id: uuid.UUID, new: NewAct) -> dict[str, Any]:
-    """A person acts: confirm, approve, explain, authority_decision, answer_facts, hold, resume, refuse, recall."""
-    document = services.Document(**new.document.dict()) if new.document else None
-    changed = services.act(
-        request.auth,
+@router.post("/declarations/{declaration_id}/act")
+def act(request: HttpRequest, declaration_id: str, body: Act, lang: str = "en") -> dict[str, Any]:
+    """Do something with a declaration."""
+    services.act(
+        request.auth,  # type: ignore[attr-defined]
         declaration_id,
-        new.act,
-        new.note,
-        document,
-        requirements=new.requirements,
-        facts=new.facts,
+        body.act,
+        body.note,
+        Document(**body.document.dict()) if body.document else None,
+        requirements=body.requirements,
+        facts=body.facts,
     )
-    return detail(request.auth, ledger.get(changed.id))
+    return _picture(request, declaration_id, lang)
 
 
-@router.get("/person-counts")
-def person_counts(
-    request: HttpRequest, sender: str = Query(""), year: int | None = Query(None)
-) -> dict[str, Any]:
-    """Distinct persons whose data a sender (by default this node) has let out this year."""
-    who = sender or config.current().participant_id
-    found = counts.person_counts(who, year)
-    return {"sender": who, "sensitive": found.sensitive, "nonsensitive": found.nonsensitive}
+@router.get("/person-counts/{sender}")
+def person_counts(request: HttpRequest, sender: str, year: int | None = None) -> dict[str, Any]:
+    """How many persons' data ``sender`` has exported in a year, and which thresholds are near."""
+    counted = counts.person_counts(sender, year)
+    return {**counted.to_dict(), "warnings": [w.to_dict() for w in counts.near(sender)]}
 
 
-def summary(declaration: Declaration) -> dict[str, Any]:
-    """A line in a list."""
-    return {
-        "id": str(declaration.id),
-        "transfer_id": declaration.transfer_id,
-        "direction": declaration.direction,
-        "dataset_id": declaration.dataset_id,
-        "title": declaration.title,
-        "sender": declaration.sender,
-        "receiver": declaration.receiver,
-        "purpose": declaration.purpose,
-        "state": declaration.state,
-        "route": declaration.route,
-        "waiting_for": declaration.waiting_for,
-        "created_at": declaration.created_at,
-        "updated_at": declaration.updated_at,
-    }
+def _picture(request: HttpRequest, declaration_id: uuid.UUID | str, lang: str) -> dict[str, Any]:
+    return pictures.picture(declaration_id, request.auth, lang).to_dict()  # type: ignore[attr-defined]
 
 
-def detail(actor: Actor, declaration: Declaration) -> dict[str, Any]:
-    """Everything about it that an operator may see; never a person's identifier."""
-    now = ledger.fold_of(declaration)
-    return {
-        **summary(declaration),
-        "facts": now.facts,
-        "classification": now.classification,
-        "decision": now.decision,
-        "reason": now.reason,
-        "deliverable": now.deliverable,
-        "payload_sha256": declaration.payload_sha256,
-        "possible": Workflow.load(now.workflow).possible(now, actor),
-        "actions": [
-            {
-                "number": a.number,
-                "act": a.act,
-                "actor": a.actor,
-                "name": a.actor_name,
-                "at": a.at,
-                "note": a.note,
-                "document": a.document,
-                "log_entry": str(a.log_entry) if a.log_entry else None,
-            }
-            for a in declaration.actions.order_by("number")
-        ],
-        "obligations": [
-            {"kind": o.kind, "text": o.text, "citation": o.citation, "until": o.until}
-            for o in declaration.obligations.all()
-        ],
-    }
+def _line(declaration: Declaration) -> dict[str, Any]:
+    names = (
+        "id", "transfer_id", "direction", "dataset_id", "title", "purpose", "sender", "receiver", "state", "route",
+        "waiting_for", "created_at", "updated_at",
+    )  # fmt: skip
+    return {name: getattr(declaration, name) for name in names}
+
+
+def _keep(upload: UploadedFile, folder: Path) -> Path:
+    """An upload as a file of its own, durable, readable by nobody else."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / uuid.uuid4().hex
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        shutil.copyfileobj(upload, file)
+        file.flush()
+        os.fsync(file.fileno())
+    return path

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Router, Schema
 
 from wantong.border.gate.whitelist import services
 from wantong.border.gate.whitelist.models import WhitelistItem
@@ -15,8 +14,8 @@ from wantong.border.gate.whitelist.models import WhitelistItem
 router = Router(tags=["whitelist"])
 
 
-class NewItem(Schema):
-    """``fields`` maps each field that may leave to its mask (``keep`` for none)."""
+class Proposal(Schema):
+    """``fields`` maps each field to its mask: keep, partial, redact, tokenise, generalise."""
 
     dataset_id: str
     fields: dict[str, str]
@@ -30,58 +29,60 @@ class NewItem(Schema):
 
 
 class Reason(Schema):
-    """Why; kept in the history."""
+    """Why."""
 
     note: str = ""
 
 
 @router.get("/whitelist")
-def items(request: HttpRequest, dataset_id: str = Query("")) -> list[dict[str, Any]]:
-    """All items, newest first, or those of one dataset."""
-    found = WhitelistItem.objects.order_by("-created_at")
-    return [as_json(item) for item in (found.filter(dataset_id=dataset_id) if dataset_id else found)[:500]]
+def items(request: HttpRequest, dataset_id: str = "", state: str = "", page: int = 1) -> dict[str, Any]:
+    """The items, fifty a page, newest first."""
+    found = WhitelistItem.objects.order_by("-created_at").prefetch_related("actions")
+    if dataset_id:
+        found = found.filter(dataset_id=dataset_id)
+    if state:
+        found = found.filter(state=state)
+    first = max(page - 1, 0) * 50
+    return {"total": found.count(), "items": [_json(item) for item in found[first : first + 50]]}
 
 
 @router.post("/whitelist", response={201: dict})
-def propose(request: HttpRequest, new: NewItem) -> tuple[int, dict[str, Any]]:
-    """Propose an item; it covers nothing until somebody else approves it."""
-    return 201, as_json(services.propose(request.auth, **new.dict()))
+def propose(request: HttpRequest, body: Proposal) -> Any:
+    """Propose an item."""
+    return 201, _json(services.propose(request.auth, **body.dict()))  # type: ignore[attr-defined]
+
+
+@router.get("/whitelist/{item_id}")
+def one(request: HttpRequest, item_id: str) -> dict[str, Any]:
+    """One item with its history."""
+    return _json(services.get(item_id))
 
 
 @router.post("/whitelist/{item_id}/approve")
-def approve(request: HttpRequest, item_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
-    """Approve what another person proposed."""
-    return as_json(services.approve(request.auth, item_id, reason.note))
+def approve(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
+    """Approve: not who proposed it."""
+    return _json(services.approve(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 
 
 @router.post("/whitelist/{item_id}/reject")
-def reject(request: HttpRequest, item_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
+def reject(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
     """Turn a proposal down."""
-    return as_json(services.reject(request.auth, item_id, reason.note))
+    return _json(services.reject(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 
 
 @router.post("/whitelist/{item_id}/revoke")
-def revoke(request: HttpRequest, item_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
-    """End an approved item; what rests on it and has not left is taken back."""
-    return as_json(services.revoke(request.auth, item_id, reason.note))
+def revoke(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
+    """End an approved item."""
+    return _json(services.revoke(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 
 
-def as_json(item: WhitelistItem) -> dict[str, Any]:
-    """An item with its history."""
-    return {
-        "id": str(item.id),
-        "dataset_id": item.dataset_id,
-        "fields": item.fields,
-        "purpose": item.purpose,
-        "receiver": item.receiver,
-        "open": item.open,
-        "legal_basis": item.legal_basis,
-        "valid_from": item.valid_from,
-        "valid_until": item.valid_until,
-        "state": item.state,
-        "proposed_by": item.proposed_by,
-        "approved_by": item.approved_by,
-        "history": [
-            {"act": a.act, "actor": a.actor, "at": a.at, "note": a.note} for a in item.actions.order_by("id")
-        ],
-    }
+def _json(item: WhitelistItem) -> dict[str, Any]:
+    names = (
+        "id", "dataset_id", "fields", "purpose", "receiver", "open", "legal_basis", "valid_from", "valid_until",
+        "state", "proposed_by", "approved_by", "created_at",
+    )  # fmt: skip
+    history = [
+        {"act": a.act, "actor": a.actor, "actor_name": a.actor_name, "at": a.at, "note": a.note}
+        for a in item.actions.all()
+    ]
+    return {**{name: getattr(item, name) for name in names}, "history": history}
