@@ -10,13 +10,6 @@ class SignInNeeded(Problem):
     status = 401
 
 
-class RoleMissing(Problem):
-    """The operator's roles do not allow this; ``roles`` names those that would, separated by commas."""
-
-    slug = "role-missing"
-    status = 403
-
-
 class TooManyAttempts(Problem):
     """Sign-in is closed for ``seconds`` because of repeated failures."""
 

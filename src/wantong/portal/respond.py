@@ -16,9 +16,10 @@ from wantong.portal.templatetags.wantong import language
 
 def both(route: str, view: Callable[..., HttpResponse], name: str) -> list[URLPattern]:
     """The addresses of a page and of its JSON: ``crossings`` and ``crossings.json``."""
+    # the JSON first: a route that ends in a free path would swallow the extension
     return [
-        path(route, view, name=name),
         path(f"{route or 'index'}.json", view, {"as_json": True}, name=f"{name}-json"),
+        path(route, view, name=name),
     ]
 
 

@@ -18,9 +18,10 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from wantong.ground.actors import Actor
+from wantong.ground.http import auth
 from wantong.portal import throttle
 from wantong.portal.models import SignInFailures
-from wantong.portal.problems import RoleMissing, SignInNeeded, TooManyAttempts, UnknownRole, WeakPassword
+from wantong.portal.problems import SignInNeeded, TooManyAttempts, UnknownRole, WeakPassword
 
 ROLES = ("declarer", "approver", "auditor", "operator")
 P = ParamSpec("P")
@@ -29,14 +30,11 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 def actor(request: HttpRequest) -> Actor:
     """The operator behind a request. Raises :class:`SignInNeeded`."""
-    user = request.user
-    if not user.is_authenticated:
+    if not request.user.is_authenticated:
         raise SignInNeeded
     cached: Actor | None = getattr(request, "_wantong_actor", None)
     if cached is None:
-        roles = frozenset(user.groups.values_list("name", flat=True)) & frozenset(ROLES)
-        cached = Actor(f"user:{user.get_username()}", user.get_full_name() or user.get_username(), roles)
-        request._wantong_actor = cached  # type: ignore[attr-defined]
+        cached = request._wantong_actor = auth.actor_of(request.user)  # type: ignore[attr-defined]
     return cached
 
 
@@ -44,7 +42,7 @@ def role_required(*roles: str) -> Callable[[View[P]], View[P]]:
     """Only operators with one of ``roles`` (none named: any operator) get to the view.
 
     People are led to the sign-in page and back; programs get :class:`SignInNeeded`; an operator without the role gets
-    :class:`RoleMissing`.
+    :class:`~wantong.ground.http.auth.NotAllowed`.
     """
 
     def decorate(view: View[P]) -> View[P]:
@@ -52,20 +50,14 @@ def role_required(*roles: str) -> Callable[[View[P]], View[P]]:
         def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated and "text/html" in request.headers.get("Accept", ""):
                 return redirect_to_login(request.get_full_path())
-            require(request, *roles)
+            who = actor(request)
+            if roles:
+                auth.require(who, *roles)
             return view(request, *args, **kwargs)
 
         return wrapper
 
     return decorate
-
-
-def require(request: HttpRequest, *roles: str) -> Actor:
-    """The operator, if one of ``roles`` is theirs. Raises :class:`SignInNeeded`, :class:`RoleMissing`."""
-    who = actor(request)
-    if roles and not who.roles.intersection(roles):
-        raise RoleMissing(roles=", ".join(roles))
-    return who
 
 
 @transaction.atomic

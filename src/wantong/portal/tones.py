@@ -15,23 +15,19 @@ TONES: Mapping[str, str] = {
     "refused": "bad",
     "delivered": "good",
     "receipted": "done",
-    "withdrawn": "bad",
-    # whitelist and consent
+    # the whitelist
     "proposed": "wait",
     "approved": "good",
-    "active": "good",
-    "granted": "good",
+    "rejected": "bad",
     "revoked": "bad",
     "expired": "quiet",
-    # transfers and obligations
-    "started": "wait",
-    "requested": "wait",
-    "completed": "done",
-    "suspended": "stop",
-    "terminated": "bad",
-    "open": "wait",
-    "fulfilled": "done",
-    "breached": "bad",
+    # consents and their uses
+    "given": "good",
+    "withdrawn": "bad",
+    "prepared": "wait",
+    "left": "done",
+    "stopped": "stop",
+    "recalled": "stop",
 }
 
 

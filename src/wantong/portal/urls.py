@@ -3,11 +3,37 @@
 from django.urls import include, path
 
 from wantong.portal.respond import both
-from wantong.portal.views import home, logbook, session
+from wantong.portal.views import (
+    catalogue,
+    consents,
+    crossings,
+    home,
+    logbook,
+    negotiations,
+    session,
+    whitelist,
+)
 
 app_name = "portal"
 _pages = [
     *both("", home.home, "home"),
+    path("now", home.now, name="now"),
+    *both("crossings", crossings.crossings, "crossings"),
+    *both("crossings/<uuid:declaration_id>", crossings.crossing, "crossing"),
+    path("crossings/<uuid:declaration_id>/acts", crossings.act, name="crossing-act"),
+    *both("transfers/<str:transfer_id>", crossings.transfer, "transfer"),
+    *both("negotiations/<str:pid>", negotiations.negotiation, "negotiation"),
+    *both("catalogue", catalogue.catalogue, "catalogue"),
+    *both("catalogue/<path:dataset_id>", catalogue.dataset, "dataset"),
+    *both("received", catalogue.received, "received"),
+    *both("whitelist", whitelist.whitelist, "whitelist"),
+    path("whitelist/propose", whitelist.propose, name="propose"),
+    *both("whitelist/<uuid:item_id>", whitelist.item, "whitelist-item"),
+    path("whitelist/<uuid:item_id>/acts", whitelist.act, name="whitelist-act"),
+    *both("consents", consents.consents, "consents"),
+    path("consents/person", consents.of_person, name="consents-of-person"),
+    *both("consents/<uuid:consent_id>", consents.consent, "consent"),
+    path("consents/<uuid:consent_id>/withdraw", consents.withdraw, name="consent-withdraw"),
     *both("log", logbook.log, "log"),
     *both("log/entries/<uuid:entry_id>", logbook.entry, "log-entry"),
     *both("verify", logbook.verify, "verify"),
@@ -16,3 +42,5 @@ _pages = [
     path("password", session.ChangePassword.as_view(), name="password"),
 ]
 pages = [path("", include((_pages, app_name)))]
+# what stands on consent records, without a language
+root = [path("consents/<uuid:consent_id>", consents.lead)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -67,6 +67,12 @@ def tr(texts: Mapping[str, str] | str | None) -> str:
     )
 
 
+@register.simple_tag
+def tr_plain(texts: Mapping[str, str] | str | None) -> str:
+    """As ``tr`` for places where no markup can stand (a title, an option)."""
+    return texts if isinstance(texts, str) else i18n.pick(texts or {}, language()).text
+
+
 @register.filter
 def localtime_bay(value: datetime | str | None, precision: str = "minutes") -> str:
     """A moment in the bay's time, written as the language writes it, in a ``<time>``; ``:"seconds"`` adds them."""
@@ -105,6 +111,31 @@ def number(value: int | None) -> str:
     return f"{value:,}".replace(",", "\u00a0") if language() == "pt" else f"{value:,}"
 
 
+@register.filter
+def listed(values: Iterable[str]) -> str:
+    """Several things in one line, as the language strings them together."""
+    return ("、" if language().startswith("zh") else ", ").join(map(str, values))
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A share between 0 and 1 in whole percent, never rounded up to certainty."""
+    whole = 100 if share >= 1 else min(99, round(share * 100))
+    return f"{whole}\u00a0%" if language() == "pt" else f"{whole}%"
+
+
+@register.filter("bytes")
+def size(value: int) -> str:
+    """A number of bytes in the unit that reads best (powers of 1000)."""
+    amount = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    text = f"{amount:.0f}" if unit == "B" or amount >= 100 else f"{amount:.1f}"
+    return f"{text.replace('.', ',') if language() == 'pt' else text}\u00a0{unit}"
+
+
 @register.simple_tag
 def tag(family: str, value: str) -> SafeString:
     """A coloured tag: ``{% tag "portal.state" crossing.state %}``. The words carry the meaning, the colour helps."""
@@ -122,6 +153,13 @@ def kind(value: str) -> str:
     if key not in i18n.catalogue():
         return format_html("<code>{}</code>", value)
     return i18n.t(key, language())
+
+
+@register.simple_tag
+def grade(value: str) -> str:
+    """A grade of data by its name; a grade of somebody's own scheme as it is written."""
+    key = f"portal.grade.{value}"
+    return i18n.t(key, language()) if key in i18n.catalogue() else value
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,60 @@
+"""A negotiation that waits for a person's word."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from wantong.border.exchange import services, terms
+from wantong.border.exchange.machine import PROVIDER
+from wantong.ground import i18n
+from wantong.ground.problems import Problem
+from wantong.portal import words
+from wantong.portal.respond import page
+from wantong.portal.services import actor, role_required
+from wantong.portal.templatetags.wantong import language
+
+
+@role_required()
+def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpResponse:
+    """What the other node asks for or offers; agree to it or end it."""
+    problem = None
+    if request.method == "POST":
+        act = request.POST.get("act", "")
+        try:
+            if act in ("agree", "accept", "terminate"):
+                services.decide_negotiation(actor(request), pid, act, request.POST.get("note", "")[:1000])
+                messages.success(request, i18n.t(f"portal.negotiation.done.{act}", language()))
+            return redirect("portal:negotiation", pid=pid)
+        except Problem as raised:
+            problem = raised
+    row = services.negotiation(pid)
+    peer = row.peer.participant_id
+    parties = words.Parties()
+    data = {
+        "pid": row.pid,
+        "role": row.role,
+        "peer": peer,
+        "peer_name": parties.name(peer),
+        "state": row.state,
+        "waiting_for": row.waiting_for,
+        "reason": row.reason,
+        "dataset_id": row.dataset_id,
+        "title": row.title,
+        "purpose": terms.purpose_of(row.offer),
+        "fields": terms.fields_of(row.offer),
+        "offer": row.offer,
+        "at": row.updated_at,
+    }
+    agree = "agree" if row.role == PROVIDER else "accept"
+    may = bool(row.waiting_for) and bool(actor(request).roles & {"approver", "operator"})
+    return page(
+        request,
+        "portal/negotiation.html",
+        data,
+        as_json=as_json,
+        status=problem.status if problem else 200,
+        acts=[agree, "terminate"] if may else [],
+        problem=problem.explain(language()) if problem else None,
+    )
