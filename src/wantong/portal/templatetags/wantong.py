@@ -112,9 +112,12 @@ def number(value: int | None) -> str:
 
 
 @register.filter
-def listed(values: Iterable[str]) -> str:
-    """Several things in one line, as the language strings them together."""
-    return ("、" if language().startswith("zh") else ", ").join(map(str, values))
+def listed(values: Iterable[str], most: int = 0) -> str:
+    """Several things in one line, as the language strings them together; ``:3`` names three and counts the rest."""
+    named = list(map(str, values))
+    more = len(named) - most if most and len(named) > most + 1 else 0
+    text = ("、" if language().startswith("zh") else "; ").join(named[: len(named) - more])
+    return i18n.t("portal.and-more", language(), text=text, count=more, total=len(named)) if more else text
 
 
 @register.filter

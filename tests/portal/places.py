@@ -1,0 +1,42 @@
+"""Every page of the portal, with who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PUBLIC, OPERATORS = "public", "operators"
+
+
+def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Name → (path below the language, who). ``ids`` are those of :meth:`tests.portal.seeded.Seeded.ids`."""
+    return {
+        "home": ("", PUBLIC),
+        "crossings": ("crossings", OPERATORS),
+        "crossings-held": ("crossings?state=held&direction=export", OPERATORS),
+        "crossing-done": (f"crossings/{ids['receipted']}", OPERATORS),
+        "crossing-waiting": (f"crossings/{ids['waiting']}", OPERATORS),
+        "crossing-held": (f"crossings/{ids['held']}", OPERATORS),
+        "crossing-asked": (f"crossings/{ids['asked']}", OPERATORS),
+        "crossing-refused": (f"crossings/{ids['refused']}", OPERATORS),
+        "crossing-received": (f"crossings/{ids['received']}", OPERATORS),
+        "transfer": (f"transfers/{ids['transfer']}", PUBLIC),
+        "catalogue": ("catalogue", PUBLIC),
+        "catalogue-found": ("catalogue?q=社会", PUBLIC),
+        "dataset": ("catalogue/social-insurance", PUBLIC),
+        "dataset-open": ("catalogue/museum-visits", PUBLIC),
+        "received": ("received", OPERATORS),
+        "whitelist": ("whitelist", OPERATORS),
+        "whitelist-approved": (f"whitelist/{ids['approved']}", OPERATORS),
+        "whitelist-proposed": (f"whitelist/{ids['proposed']}", OPERATORS),
+        "consents": ("consents", PUBLIC),
+        "consent": (f"consents/{ids['consent']}", PUBLIC),
+        "log": ("log", PUBLIC),
+        "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
+        "verify": ("verify", PUBLIC),
+        "sign-in": ("sign-in", PUBLIC),
+        "password": ("password", OPERATORS),
+    }
+
+
+# these have no JSON: they are nothing but forms
+FORMS = {"sign-in", "password"}

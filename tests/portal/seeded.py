@@ -1,0 +1,280 @@
+"""A node of Guangdong with something of everything: peers who witness, datasets, consents, crossings in every state."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+from tests.border.gate import scene
+
+from wantong.border.exchange import services as exchange
+from wantong.border.exchange.catalogue import Metadata
+from wantong.border.gate.consent import services as consent
+from wantong.border.gate.declarations import services as gate
+from wantong.border.gate.declarations.models import Declaration
+from wantong.border.gate.whitelist import services as whitelist
+from wantong.border.trust.models import Peer
+from wantong.ground import config
+from wantong.ground.actors import Actor
+from wantong.ground.log import Note, Party, Trust, services
+from wantong.ground.log import keys as log_keys
+from wantong.ground.outbox import services as outbox
+from wantong.portal.services import make_operator
+
+PASSWORD = "harbour lotus kapok nine"
+OPERATORS = {
+    "chan": ("陈晓明", ("declarer",)),
+    "lei": ("Lei Ka Man", ("approver",)),
+    "wu": ("胡美玲", ("auditor",)),
+}
+PEERS = {
+    "hk": (
+        "hk.test.example",
+        {"zh-hans": "香港节点", "zh-hant": "香港節點", "en": "Hong Kong node", "pt": "Nó de Hong Kong"},
+    ),
+    "mo": (
+        "mo.test.example",
+        {"zh-hans": "澳门节点", "zh-hant": "澳門節點", "en": "Macao node", "pt": "Nó de Macau"},
+    ),
+}
+LEI = Actor("user:lei", "Lei Ka Man", frozenset({"approver"}))
+CHAN = Actor("user:chan", "陈晓明", frozenset({"declarer"}))
+
+
+@dataclass
+class Seeded:
+    """What the tests ask for by name."""
+
+    receipted: Declaration
+    waiting: Declaration
+    held: Declaration
+    asked: Declaration
+    refused: Declaration
+    received: Declaration
+    consent: Any
+    approved: Any
+    proposed: Any
+    witnesses: list[Any]
+
+    def ids(self) -> dict[str, str]:
+        """The ids that addresses of pages are made of."""
+        named = (
+            "receipted",
+            "waiting",
+            "held",
+            "asked",
+            "refused",
+            "received",
+            "consent",
+            "approved",
+            "proposed",
+        )
+        entry = self.receipted.actions.get(act="deliver").log_entry
+        return {
+            **{name: str(getattr(self, name).id) for name in named},
+            "entry": str(entry),
+            "transfer": self.receipted.transfer_id,
+        }
+
+
+def seed(folder: Path) -> Seeded:
+    """Fill the node. ``folder`` takes the payloads."""
+    node = config.current()
+    for place in (node.keys, node.log, node.blobs, node.outgoing, node.run, folder):
+        place.mkdir(parents=True, exist_ok=True)
+    for name, (full, roles) in OPERATORS.items():
+        make_operator(name, roles, PASSWORD, name=full)
+    witnesses = _peers()
+    above = ("gate.released", "gate.held", "gate.refused", "gate.withdrawn")
+    kept = {topic: outbox.HANDLERS.get(topic) for topic in above}
+    # nobody stands on the floor above: there is no transfer of the protocol behind these crossings
+    outbox.HANDLERS.update(dict.fromkeys(above, lambda event: None))
+    try:
+        made = _crossings(folder, witnesses)
+    finally:
+        for topic, handler in kept.items():
+            if handler is None:
+                outbox.HANDLERS.pop(topic, None)
+            else:
+                outbox.HANDLERS[topic] = handler
+    return made
+
+
+def witness(keys: list[Any]) -> None:
+    """Have the newest checkpoint seen by the other two nodes."""
+    services.flush()
+    log = services.node_log()
+    note = Note.parse(log.checkpoint())
+    for key in keys:
+        log.add_cosignature(note, key.witness.verifier, key.witness.sign(note.text, int(time.time())))
+    log.publish()
+
+
+def _peers() -> list[Any]:
+    node = config.current()
+    parties, found = [services.identity()], []
+    for place, (name, names) in PEERS.items():
+        keys = log_keys.generate_keys(node.directory / f"peer-{place}", name)
+        found.append(keys)
+        url = f"https://{name}"
+        # without an address nobody tries to reach what does not run; witness() signs in their place
+        parties.append(Party(name, names, place, "", keys.log.verifier, keys.witness.verifier))
+        Peer.objects.create(
+            participant_id=name,
+            jurisdiction=place,
+            name=names,
+            url=url,
+            data_url=url,
+            protocol_key={},
+            log_vkey=str(keys.log.verifier),
+            witness_vkey=str(keys.witness.verifier),
+            fingerprint="0000 0000",
+            pinned_by="system:operator",
+        )
+    (node.directory / services.TRUST_FILE).write_text(Trust(tuple(parties), quorum=2).dumps(), "utf-8")
+    return found
+
+
+def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
+    residents = scene.residents(folder / "residents.csv", 40)
+    exchange.publish_dataset(
+        CHAN,
+        residents,
+        Metadata(
+            id="social-insurance",
+            title={
+                "zh-hans": "社会保险参保记录",
+                "zh-hant": "社會保險參保記錄",
+                "en": "Social insurance records",
+                "pt": "Registos da segurança social",
+            },
+            description={
+                "zh-hans": "参保人的险种与缴费月数，供两地衔接养老待遇。",
+                "en": "Kind of insurance and months paid, so that pensions can be carried over.",
+            },
+            publisher={"zh-hans": "广东省人力资源和社会保障厅（示例）"},
+            fields=[
+                {"name": name, "title": {"zh-hans": name, "en": english}, "type": "string"}
+                for name, english in zip(
+                    scene.COLUMNS, ("Identity number", "Name", "Insurance", "Months paid"), strict=True
+                )
+            ],
+            grade="sensitive",
+            subject_column=scene.COLUMNS[0],
+            update_cycle="P1M",
+        ),
+    )
+    counts = scene.write_csv(
+        folder / "visits.csv",
+        ("date", "museum", "visitors"),
+        [(f"2026-03-{d:02d}", "Guangdong Museum", 9000 + d) for d in range(1, 29)],
+    )
+    exchange.publish_dataset(
+        CHAN,
+        counts,
+        Metadata(
+            id="museum-visits",
+            title={
+                "zh-hans": "博物馆每日参观人数",
+                "zh-hant": "博物館每日參觀人數",
+                "en": "Daily museum visitors",
+            },
+            publisher={"zh-hans": "示例市文化广电旅游局", "en": "Culture bureau of an example city"},
+            fields=[{"name": n} for n in ("date", "museum", "visitors")],
+            grade="open",
+            licence="https://creativecommons.org/licenses/by/4.0/",
+            is_open=True,
+        ),
+    )
+    today = timezone.localdate()
+    terms = {
+        "dataset_id": "social-insurance",
+        "fields": dict(zip(scene.COLUMNS, ("tokenise", "partial", "keep", "keep"), strict=True)),
+        "purpose": scene.PURPOSE,
+        "legal_basis": "consent",
+        "valid_from": today,
+        "valid_until": today + dt.timedelta(days=365),
+    }
+    item = whitelist.propose(CHAN, receiver=scene.HK, note="社保衔接试点", **terms)
+    approved = whitelist.approve(LEI, item.id, "已核对字段与用途")
+    proposed = whitelist.propose(CHAN, receiver="mo.test.example", **terms)
+    people = [scene.resident(n) for n in range(40)]
+    granted = scene.agree(people)
+
+    done = scene.confirm(_declare(residents, "01"), LEI)
+    gate.delivered(Actor(f"peer:{scene.HK}"), done.transfer_id)
+    outbox.drain()
+    consent.withdraw(CHAN, granted[7].id)
+    waiting = _declare(residents, "02")
+    held = _declare(
+        residents,
+        "03",
+        title="Social insurance records to Macao, no contract",
+        receiver="mo.test.example",
+        facts=scene.facts(to_jurisdiction="MO", to_area="mo", contract="none", n_sensitive=12_000),
+    )
+    asked = _declare(
+        counts,
+        "04",
+        dataset_id="museum-visits",
+        title="Museum visitors, sender does not know",
+        fields=("date", "museum", "visitors"),
+        subject_column="",
+        facts={"to_jurisdiction": "HK", "from_area": "gba9", "to_area": "hk"},
+    )
+    refused = _declare(
+        counts,
+        "05",
+        dataset_id="museum-visits",
+        title="会议纪要数据",
+        fields=("date", "museum", "visitors"),
+        subject_column="",
+        facts=scene.facts(is_personal=False, is_state_secret=True),
+    )
+    received = scene.run(
+        gate.declare(
+            Actor(f"peer:{scene.HK}"),
+            scene.consignment(
+                scene.write_csv(
+                    folder / "passengers.csv",
+                    ("date", "control_point", "arrivals"),
+                    [(f"2026-01-{d:02d}", "Lo Wu", 80_000 + d) for d in range(1, 29)],
+                ),
+                dataset_id="hk-passengers",
+                title="Daily passenger statistics",
+                fields=("date", "control_point", "arrivals"),
+                facts={"from_jurisdiction": "HK", "from_area": "hk", "to_area": "gba9", "is_personal": False},
+                purpose="planning",
+                sender=scene.HK,
+                receiver=scene.GD,
+                direction="import",
+                subject_column="",
+                transfer_id="urn:uuid:00000000-0000-4000-8000-000000000006",
+                waybill={
+                    "obligations": ["purpose_limit", "no_onward_outside_gba"],
+                    "retain_until": (today + dt.timedelta(days=90)).isoformat(),
+                    "facts": {"from_jurisdiction": "HK", "to_jurisdiction": "CN"},
+                    "route": "no_statutory_formality",
+                },
+            ),
+        )
+    )
+    witness(witnesses)
+    for event in outbox.Event.objects.filter(state="due"):
+        # what waits for the receipt may look again now
+        outbox.Event.objects.filter(id=event.id).update(available_at=timezone.now())
+    outbox.run_due()
+    witness(witnesses)
+    for declaration in (done, waiting, held, asked, refused, received):
+        declaration.refresh_from_db()
+    return Seeded(done, waiting, held, asked, refused, received, granted[0], approved, proposed, witnesses)
+
+
+def _declare(path: Path, number: str, **more: Any) -> Declaration:
+    return scene.declare(
+        path, CHAN, transfer_id=f"urn:uuid:00000000-0000-4000-8000-0000000000{number}", **more
+    )

@@ -1,0 +1,142 @@
+"""Every message of every package: four languages, one set of placeholders; none missing, none unused."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+import wantong
+from wantong.border.exchange import terms
+from wantong.border.gate.consent.models import ConsentUse
+from wantong.border.gate.consent.models import State as ConsentState
+from wantong.border.gate.declarations import workflow
+from wantong.border.gate.declarations.ledger import LOGGED
+from wantong.border.gate.declarations.models import Direction, State
+from wantong.border.gate.rules import grammar
+from wantong.border.gate.whitelist.catalogue import MASKS
+from wantong.border.gate.whitelist.models import State as ItemState
+from wantong.ground.i18n import LANGUAGES, catalogue
+from wantong.ground.problems import Problem
+from wantong.portal.views import crossings
+
+SOURCE = Path(wantong.__file__).parent
+MESSAGES = catalogue()
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+# families that are put together from a value: the templates name the first part, these are the values
+ACTS = set(workflow.Workflow.load().acts)
+FAMILIES = {
+    "portal.state": State.values,
+    "portal.state-means": State.values,
+    "portal.direction": Direction.values,
+    "portal.act": ACTS,
+    "portal.act-do": crossings.MEETING,
+    "portal.act-button": crossings.MEETING,
+    "portal.operator": grammar.NEGATION,
+    "portal.item": [*ItemState.values, "expired"],
+    "portal.consent-state": [*ConsentState.values, "expired"],
+    "portal.fate": ConsentUse.Fate.values,
+    "portal.mask": MASKS,
+    "portal.odrl": terms.RULES,
+    "portal.place": ("gd", "hk", "mo"),
+    "portal.whitelist.act": ("approve", "reject", "revoke"),
+    "portal.whitelist.did": ("propose", "approve", "reject", "revoke"),
+    "portal.whitelist.done": ("propose", "approve", "reject", "revoke"),
+    "portal.negotiation.act": ("agree", "accept", "terminate"),
+    "portal.negotiation.done": ("agree", "accept", "terminate"),
+    "portal.route-status": ("undecided", "overruled", "excluded", "not_met", "not_in_force"),
+    "portal.requirement": ("authority", "facts", "question", "signature", "catalogue", "consent", "pseudonym"),
+    "portal.question": ("kinds", "route"),
+    "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),
+    "portal.kept-by": ("gate", "people"),
+    "portal.task": ("whitelist", "negotiation"),
+    "portal.propose": (
+        "dataset_id", "open", "receiver", "purpose", "legal_basis", "valid_from", "valid_until", "note",
+    ),
+    "kind.gate.export": LOGGED,
+    "kind.gate.import": LOGGED,
+    "kind.whitelist": ("propose", "approve", "reject", "revoke"),
+    "kind.consent": ("given", "withdrawn"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", MESSAGES)
+def test_a_message_stands_in_exactly_four_languages(key):
+    texts = MESSAGES[key]
+    assert set(texts) == set(LANGUAGES)
+    for lang, text in texts.items():
+        assert isinstance(text, str) and text.strip(), (key, lang)
+
+
+@pytest.mark.parametrize("key", MESSAGES)
+def test_the_languages_of_a_message_have_the_same_placeholders(key):
+    fields = {
+        lang: {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
+        for lang, text in MESSAGES[key].items()
+    }
+    assert len(set(map(frozenset, fields.values()))) == 1, fields
+
+
+def test_chinese_is_written_in_its_own_script():
+    """A handful of characters that exist in one of the two only: a text that has strayed is caught."""
+    simplified, traditional = (
+        set("数据库节点设给这对证实码户无见选规认发时间记录审请复结"),
+        set("數據庫節點設給這對證實碼戶無見選規認發時間記錄審請複結"),
+    )
+    for key, texts in MESSAGES.items():
+        assert not set(texts["zh-hant"]) & (simplified - traditional), key
+        assert not set(texts["zh-hans"]) & (traditional - simplified), key
+
+
+def test_latin_languages_hold_no_chinese():
+    allowed = {"portal.languages"}
+    for key in MESSAGES.keys() - allowed:
+        for lang in ("en", "pt"):
+            assert not HAN.search(MESSAGES[key][lang]), (key, lang)
+
+
+def templates() -> str:
+    return "\n".join(p.read_text() for p in SOURCE.glob("**/templates/**/*") if p.is_file())
+
+
+def code() -> str:
+    return "\n".join(p.read_text() for p in (SOURCE / "portal").glob("**/*.py"))
+
+
+def test_every_text_a_template_asks_for_is_there():
+    asked = re.findall(r"{%-? *(?:t|tag) (['\"])([\w.\-]+)\1([^%]*)%}", templates())
+    assert len(asked) > 150
+    for _, key, rest in asked:
+        if key in MESSAGES or key in FAMILIES:
+            continue
+        first = rest.split()[0] if rest.split() else ""
+        assert first and "=" not in first, f"{key} is in no message file"
+
+
+def test_every_family_is_complete():
+    for family, values in FAMILIES.items():
+        for value in values:
+            assert f"{family}.{value}" in MESSAGES
+
+
+def test_no_text_of_the_portal_is_left_over():
+    spoken = templates() + code()
+    families = {f"{family}.{value}" for family, values in FAMILIES.items() for value in values}
+    used = set(re.findall(r"[\"']([\w.\-]+)[\"']", spoken)) | families
+    for key in MESSAGES:
+        if key.startswith(("portal.", "kind.")):
+            assert key in used or f'"{key}' in spoken or key in {"portal.brand"}, f"nobody says {key}"
+
+
+def problems(base: type[Problem] = Problem) -> set[type[Problem]]:
+    return {base, *(p for sub in base.__subclasses__() for p in problems(sub))}
+
+
+def test_every_problem_can_be_explained():
+    for problem in problems():
+        if problem.__module__.startswith("wantong."):
+            for part in ("title", "detail", "next"):
+                assert f"problem.{problem.slug}.{part}" in MESSAGES, problem

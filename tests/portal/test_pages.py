@@ -1,0 +1,318 @@
+"""Every page × language × role: it answers, is whole, says which language it speaks, and keeps the content policy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from django.test import Client
+from tests.portal.places import FORMS, OPERATORS, PUBLIC, pages
+from tests.portal.seeded import PASSWORD
+
+from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
+
+pytestmark = pytest.mark.django_db
+BROWSER = {"HTTP_ACCEPT": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture(scope="module")
+def readers(bay) -> dict[str, Client]:
+    """A client a role; ``nobody`` is not signed in."""
+    found = {"nobody": Client()}
+    for name in ("chan", "lei", "wu"):
+        found[name] = Client()
+        assert found[name].login(username=name, password=PASSWORD)
+    return found
+
+
+def whole(body: str, lang: str) -> None:
+    assert f'<html lang="{LANG_ATTRIBUTE[lang]}"' in body
+    assert "⟦" not in body
+    assert len(re.findall(r"<h1[ >]", body)) == 1
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", body)
+    twice = [i for i, n in Counter(re.findall(r'\sid="([^"]+)"', body)).items() if n > 1]
+    assert not twice, twice
+    fields = set(re.findall(r'\sfor="([^"]+)"', body))
+    assert fields <= set(re.findall(r'\sid="([^"]+)"', body))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("who", ["nobody", "chan", "lei", "wu"])
+def test_every_page_for_everyone(bay, readers, lang, who):
+    for name, (path, audience) in pages(bay.ids()).items():
+        response = readers[who].get(f"/{lang}/{path}", **BROWSER)
+        if who == "nobody" and audience == OPERATORS:
+            assert response.status_code == 302, name
+            assert response["Location"].startswith(f"/{lang}/sign-in?next=/{lang}/"), name
+        elif name == "sign-in" and who != "nobody":
+            assert response.status_code == 302
+        else:
+            assert response.status_code == 200, (name, response.content[-2000:])
+            whole(response.content.decode(), lang)
+
+
+def test_every_page_is_json_too(bay, readers):
+    for name, (path, audience) in pages(bay.ids()).items():
+        if name in FORMS:
+            continue
+        bare, _, query = path.partition("?")
+        url = f"/en/{bare or 'index'}.json" + (f"?{query}" if query else "")
+        response = readers["wu"].get(url)
+        assert response.status_code == 200, name
+        assert response["Content-Type"].startswith("application/json")
+        assert isinstance(response.json(), dict)
+        if audience == PUBLIC:
+            assert readers["nobody"].get(url).status_code == 200, name
+        else:
+            refused = readers["nobody"].get(url)
+            assert refused.status_code == 401, name
+            assert refused["Content-Type"] == "application/problem+json"
+
+
+def test_nobody_s_identity_number_is_shown_anywhere(bay, readers):
+    from tests.border.gate import scene
+
+    numbers = [scene.resident(n) for n in range(40)]
+    for path, _ in pages(bay.ids()).values():
+        for lang in LANGUAGES:
+            body = readers["lei"].get(f"/{lang}/{path}", **BROWSER).content.decode()
+            assert not any(number in body for number in numbers), path
+
+
+def test_a_crossing_tells_its_whole_story(bay, readers):
+    told = readers["wu"].get(f"/en/crossings/{bay.receipted.id}.json").json()
+    assert [e["act"] for e in told["timeline"]][:3] == ["declare", "classify", "decide"]
+    assert told["decision"]["route"] == "gba_standard_contract"
+    assert told["decision"]["citations"]
+    assert all(not wanted["open"] for wanted in told["decision"]["requirements"])
+    paper = next(w for w in told["decision"]["requirements"] if w["id"] == "paper:file_gba_gd")
+    assert paper["met_by"]["actor"] == "user:lei"
+    assert paper["met_by"]["document"]["number"]
+    assert told["deliverable"]["rows"] == 40
+    page = readers["wu"].get(f"/en/crossings/{bay.receipted.id}", **BROWSER).content.decode()
+    assert "The receipt is genuine" in page
+    assert "wt-proof" in page
+    assert "Hong Kong node" in page
+    assert f"https://hk.test.example/en/transfers/{bay.receipted.transfer_id}" in page
+
+
+def test_why_not_the_other_routes_is_answered(bay, readers):
+    page = readers["wu"].get(f"/en/crossings/{bay.held.id}", **BROWSER).content.decode()
+    assert "Why not the other routes" in page
+    assert "Its conditions do not hold:" in page
+
+
+def test_what_waits_is_shown_to_those_who_can_act(bay, readers):
+    tasks = {
+        who: readers[who].get("/en/index.json").json().get("tasks") for who in ("lei", "chan", "wu", "nobody")
+    }
+    assert {t["kind"] for t in tasks["lei"]} == {"crossing", "whitelist"}
+    assert f"/en/crossings/{bay.waiting.id}" in {t["url"] for t in tasks["lei"]}
+    # who declared may answer questions of fact, but not confirm his own papers
+    assert [t["url"] for t in tasks["chan"]] == [f"/en/crossings/{bay.asked.id}"]
+    assert tasks["wu"] == []
+    assert tasks["nobody"] is None
+
+
+def test_acts_need_the_role(bay, readers):
+    url = f"/en/crossings/{bay.waiting.id}/acts"
+    given = {"act": "refuse", "note": "I say so"}
+    assert readers["nobody"].post(url, given, **BROWSER).status_code == 302
+    for who in ("chan", "wu"):
+        response = readers[who].post(url, given, **BROWSER)
+        assert response.status_code == 403
+        assert "govuk-error-summary" in response.content.decode()
+    bay.waiting.refresh_from_db()
+    assert bay.waiting.state == "waiting"
+    assert readers["wu"].get("/en/whitelist/propose", **BROWSER).status_code == 403
+    assert readers["wu"].post(f"/en/whitelist/{bay.proposed.id}/acts", {"act": "approve"}).status_code == 403
+
+
+def test_an_incomplete_act_says_what_is_missing_and_changes_nothing(bay, readers):
+    before = bay.waiting.actions.count()
+    response = readers["lei"].post(
+        f"/en/crossings/{bay.waiting.id}/acts",
+        {"act": "confirm", "requirement": "paper:file_gba_gd", "document_title": "Filing"},
+        **BROWSER,
+    )
+    assert response.status_code == 422
+    assert bay.waiting.actions.count() == before
+
+
+def test_an_approver_confirms_papers_and_the_crossing_goes_on(bay, readers):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+    from tests.border.gate import scene
+
+    wanted = [r["id"] for r in bay.waiting.waiting_for if r["act"] == "confirm"]
+    response = readers["lei"].post(
+        f"/zh-hant/crossings/{bay.waiting.id}/acts",
+        {
+            "act": "confirm",
+            "requirement": wanted,
+            "document_title": "備案證明",
+            "document_number": "粤网信备〔2026〕2号",
+            "document_file": SimpleUploadedFile("filing.pdf", b"%PDF-1.7 filing"),
+            "note": "正本已核對",
+        },
+        **BROWSER,
+    )
+    assert response.status_code == 302
+    scene.run(bay.waiting)
+    assert bay.waiting.state == "released"
+    page = readers["wu"].get(f"/zh-hant/crossings/{bay.waiting.id}", **BROWSER).content.decode()
+    assert "正本已核對" in page
+    assert "粤网信备〔2026〕2号" in page
+
+
+def test_questions_of_fact_are_answered_in_their_types(bay, readers):
+    from tests.border.gate import scene
+
+    response = readers["chan"].post(
+        f"/pt/crossings/{bay.asked.id}/acts",
+        {
+            "act": "answer_facts",
+            "fact.is_personal": "no",
+            "fact.is_important_data": "no",
+            "fact.sender_is_ciio": "no",
+            "fact.scenario": "other",
+            "note": "Perguntado ao serviço",
+        },
+        **BROWSER,
+    )
+    assert response.status_code == 302, response.content.decode()[:3000]
+    scene.run(bay.asked)
+    assert bay.asked.route != "needs_info"
+    given = bay.asked.actions.get(act="answer_facts").data["facts"]
+    assert given["is_personal"] is False
+
+
+def test_the_whitelist_wants_two_people(bay, readers):
+    url = f"/en/whitelist/{bay.proposed.id}/acts"
+    response = readers["lei"].post(url, {"act": "approve", "note": "checked"}, **BROWSER)
+    assert response.status_code == 302
+    bay.proposed.refresh_from_db()
+    assert bay.proposed.approved_by == "user:lei"
+    assert readers["lei"].post(url, {"act": "revoke", "note": ""}, **BROWSER).status_code == 422
+    assert (
+        readers["lei"].post(url, {"act": "revoke", "note": "no longer needed"}, **BROWSER).status_code == 302
+    )
+
+
+def test_an_item_is_proposed_from_the_dataset(bay, readers):
+    page = readers["chan"].get("/zh-hans/whitelist/propose?dataset=museum-visits", **BROWSER)
+    whole(page.content.decode(), "zh-hans")
+    given = {
+        "dataset_id": "museum-visits",
+        "mask.date": "keep",
+        "mask.visitors": "keep",
+        "mask.museum": "",
+        "open": "on",
+        "receiver": "",
+        "purpose": "",
+        "legal_basis": "open_data",
+        "valid_from": "2026-12-01",
+        "valid_until": "2027-11-30",
+    }
+    made = readers["chan"].post("/zh-hans/whitelist/propose?dataset=museum-visits", given, **BROWSER)
+    assert made.status_code == 302
+    item = readers["wu"].get(made["Location"] + ".json").json()
+    assert item["fields"] == {"date": "keep", "visitors": "keep"}
+    assert item["state"] == "proposed"
+    wrong = readers["chan"].post(
+        "/zh-hans/whitelist/propose?dataset=museum-visits", {**given, "valid_until": "2026-11-01"}, **BROWSER
+    )
+    assert wrong.status_code == 422
+
+
+def test_the_catalogue_is_searched_in_every_language(bay, readers):
+    for question in ("insurance", "社会保险", "社會保險", "SEGURANÇA", "ｉｎｓｕｒａｎｃｅ", "Months"):
+        found = readers["nobody"].get("/en/catalogue.json", {"q": question}).json()["datasets"]
+        assert [d["id"] for d in found] == ["social-insurance"], question
+    assert readers["nobody"].get("/en/catalogue.json", {"q": "no such thing"}).json()["count"] == 0
+
+
+def test_a_person_takes_a_consent_back_with_the_code_alone(bay, readers):
+    from wantong.border.gate.consent.models import Consent
+
+    reference = str(Consent.objects.filter(state="given").order_by("-id")[0].id)
+    found = readers["nobody"].post("/zh-hant/consents", {"reference": reference}, **BROWSER)
+    assert found["Location"] == f"/zh-hant/consents/{reference}"
+    page = readers["nobody"].get(found["Location"], **BROWSER)
+    assert "撤回授權" in page.content.decode()
+    assert page["Cache-Control"] == "private, no-store"
+    readers["nobody"].post(f"/zh-hant/consents/{reference}/withdraw", **BROWSER)
+    row = Consent.objects.get(id=reference)
+    assert row.state == "withdrawn"
+    assert row.records.get(event="withdrawn").actor == f"holder:{reference}"
+
+
+def test_a_wrong_code_tells_nothing(bay, readers):
+    for wrong in ("nonsense", "00000000-0000-4000-8000-000000000000"):
+        response = readers["nobody"].post("/en/consents", {"reference": wrong}, **BROWSER)
+        assert response.status_code == 404
+    assert (
+        readers["nobody"].get("/en/consents/00000000-0000-4000-8000-000000000000", **BROWSER).status_code
+        == 404
+    )
+
+
+def test_an_operator_finds_a_person_s_consents_without_the_number_in_the_address(bay, readers):
+    from tests.border.gate import scene
+
+    response = readers["chan"].post("/en/consents/person", {"identifier": scene.resident(3)}, **BROWSER)
+    assert response.status_code == 200
+    assert "social-insurance" in response.content.decode()
+    assert readers["wu"].post("/en/consents/person", {"identifier": "x"}, **BROWSER).status_code == 403
+    assert readers["chan"].get("/en/consents/person", **BROWSER).status_code == 405
+
+
+def test_a_receipt_is_checked_in_words(bay, readers):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    entry = bay.receipted.actions.get(act="deliver").log_entry
+    receipt = readers["nobody"].get(f"/log/receipts/{entry}").content
+    upload = lambda: SimpleUploadedFile("a.tlog-proof", receipt)  # noqa: E731
+    good = readers["nobody"].post("/pt/verify", {"receipt": upload()}, **BROWSER)
+    assert "O recibo é autêntico" in good.content.decode()
+    whole(good.content.decode(), "pt")
+    other = SimpleUploadedFile("other.csv", b"not the file")
+    wrong = readers["nobody"].post("/zh-hans/verify", {"receipt": upload(), "file": other}, **BROWSER)
+    assert "回执不能证明任何事项" in wrong.content.decode()
+    assert "other.csv 不是登记的那个文件" in wrong.content.decode()
+    broken = SimpleUploadedFile("a.tlog-proof", receipt.replace(b"index ", b"index 1"))
+    verdict = readers["nobody"].post("/en/verify.json", {"receipt": broken}).json()
+    assert verdict["proven"] is False
+    assert readers["nobody"].post("/en/verify", {}, **BROWSER).status_code == 422
+    junk = SimpleUploadedFile("a.tlog-proof", b"\x00" * 300_000)
+    assert readers["nobody"].post("/en/verify", {"receipt": junk}, **BROWSER).status_code == 200
+
+
+def test_an_approver_ends_a_negotiation(bay, readers):
+    from wantong.border.exchange.models import Negotiation
+    from wantong.border.trust.models import Peer
+
+    talk = Negotiation.objects.create(
+        pid="urn:uuid:77777777-7777-4777-8777-777777777777",
+        role="provider",
+        peer=Peer.objects.get(jurisdiction="mo"),
+        counterpart_pid="urn:uuid:1",
+        address="https://mo.test.example/dsp",
+        state="REQUESTED",
+        waiting_for="agreement",
+        begun_by="peer:mo.test.example",
+        dataset_id="social-insurance",
+        offer={"permission": [{"action": "use"}]},
+    )
+    url = f"/pt/negotiations/{talk.pid}"
+    assert url in {t["url"] for t in readers["lei"].get("/pt/index.json").json()["tasks"]}
+    for lang in LANGUAGES:
+        page = readers["lei"].get(f"/{lang}/negotiations/{talk.pid}", **BROWSER).content.decode()
+        whole(page, lang)
+        assert 'value="agree"' in page
+    assert 'value="agree"' not in readers["wu"].get(url, **BROWSER).content.decode()
+    assert readers["wu"].post(url, {"act": "terminate"}, **BROWSER).status_code == 403
+    assert readers["lei"].post(url, {"act": "terminate", "note": "no"}, **BROWSER).status_code == 302
+    assert (
+        readers["lei"].post("/pt/negotiations/urn:uuid:none", {"act": "agree"}, **BROWSER).status_code == 404
+    )
