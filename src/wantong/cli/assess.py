@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     help="Another rule base (folder or file), for what-ifs.",
 )
 def command(
-    file: click.utils.LazyFile,
+    file: BinaryIO,
     as_json: bool,
     explained: bool,
     on: dt.datetime | None,
