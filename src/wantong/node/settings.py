@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "wantong.node.middleware.BoundedBody",
     "wantong.node.middleware.Problems",
     "wantong.ground.http.idempotency.Idempotency",
 ]

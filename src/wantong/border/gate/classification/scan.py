@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wantong.border.gate.classification import columns, evidence
 from wantong.border.gate.classification.chunks import CellsChunk, Chunk, LinesChunk
@@ -13,6 +14,9 @@ from wantong.border.gate.classification.grades import grade
 from wantong.border.gate.classification.kinds import Kind, identifiers, kind
 from wantong.border.gate.classification.report import Finding, Question, Report, masked
 from wantong.ground.problems import Problem
+
+if TYPE_CHECKING:
+    from wantong.border.gate.classification.readers import Limits
 
 Progress = Callable[[str, int, int], None]
 
@@ -124,12 +128,15 @@ def scan(
     on: date | None = None,
     declared: str | None = None,
     listed: Sequence[str] = (),
+    limits: Limits | None = None,
+    shown_as: str | None = None,
 ) -> Report:
     """Reads files, folders and archives and says what personal and graded data they hold.
 
     ``progress`` is called with (file, bytes read, bytes in all); ``engine`` is ``auto``, ``bits``, ``hyperscan`` or
     ``re2`` (all find the same); ``on`` is the day by which children's ages are told; ``declared`` and ``listed`` are
-    the owner's word on core and important data. What cannot be read becomes a question and a problem of the
+    the owner's word on core and important data; ``limits`` bounds the reading (default: an engineer's own files);
+    ``shown_as`` is the name people know a file by, if it is not its path. What cannot be read becomes a question and a problem of the
     report; only a wrong argument raises.
     """
     from wantong.border.gate.classification.readers import open_path
@@ -137,7 +144,7 @@ def scan(
     scanner = Scanner(engine=engine, on=on)
     problems: list[Problem] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        for item in open_path(path, progress=progress):
+        for item in open_path(path, limits=limits, progress=progress, shown_as=shown_as):
             if isinstance(item, Problem):
                 problems.append(item)
             else:

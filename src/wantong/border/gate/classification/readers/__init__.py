@@ -52,11 +52,12 @@ def open_path(
     *,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    shown_as: str | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Chunk | ReadProblem]:
     """Everything a file or folder holds, as chunks, and a :class:`ReadProblem` for whatever could not be read.
 
-    ``path`` itself may be a symbolic link; links inside folders and archives are not followed. Nothing is raised
+    ``shown_as`` is the name people know the file by, if it is another. ``path`` itself may be a symbolic link; links inside folders and archives are not followed. Nothing is raised
     for what a file does; closing the iterator frees all it holds.
     """
     limits = limits or Limits()
@@ -64,7 +65,7 @@ def open_path(
     with Workshop(limits) as workshop:
         reading = _Reading(budget, workshop, progress)
         try:
-            yield from reading.path(Path(path), str(path))
+            yield from reading.path(Path(path), shown_as or str(path))
         except LimitReached as reached:  # of the read as a whole: time, files, bytes unpacked
             yield reached
 

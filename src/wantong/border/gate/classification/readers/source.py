@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
 from .limits import Budget
@@ -34,7 +34,7 @@ class FileSource:
     """A regular file. Raises :class:`Missing`, :class:`NotAFile` (pipe, device, socket, folder), :class:`Unreadable`."""
 
     def __init__(self, path: Path, place: str) -> None:
-        self.path, self.place, self.name = path, place, path.name
+        self.path, self.place, self.name = path, place, PurePosixPath(place).name
         with self.open() as file:
             self.size = os.fstat(file.fileno()).st_size
 
