@@ -19,7 +19,10 @@ TEXTS = texts()
 
 
 def language_maps(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
-    if isinstance(value, dict):
+    if isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from language_maps(inner, f"{path}/{at}")
+    elif isinstance(value, dict):
         if set(value) & set(LANGUAGES) and not value.keys() <= {
             "en",
             "pt",
@@ -71,6 +74,9 @@ def test_every_citation_can_be_said():
     citations = [c for rule in BASE.rules for c in rule.citations]
     citations += [o.citation for o in BASE.obligations.values()]
     citations += [a for fact in TEXTS.facts.values() for a in fact.articles]
+    dossier = yamlfile.load(_FOLDER / "dossier.yaml")
+    for part in ("outlines", "notices"):
+        citations += [source for entry in dossier[part].values() for source in entry["source"]]
     assert [c for c in citations if not TEXTS.knows(c)] == []
 
 
