@@ -38,7 +38,8 @@ class AppendOnly(Operation):
             return
         schema_editor.execute(
             "CREATE OR REPLACE FUNCTION wantong_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$",
+            params=None,  # the % is plpgsql's
         )
         schema_editor.execute(
             f"CREATE TRIGGER {quote(table + '_append_only')} BEFORE UPDATE OR DELETE ON {quote(table)} "

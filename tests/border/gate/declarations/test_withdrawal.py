@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 
@@ -111,7 +110,7 @@ def test_forgetting_a_person_withdraws_and_leaves_no_way_back(told, node, scheme
     assert again != known, "the same number is a stranger now"
 
 
-@pytest.mark.parametrize("wait", [0.0, *(random.Random(7).uniform(0, 0.03) for _ in range(8)), 0.3])
+@pytest.mark.parametrize("wait", [0.0, 0.002, 0.004, 0.006, 0.008, 0.010, 0.015, 0.020, 0.3])
 def test_withdrawing_and_leaving_race_and_one_of_them_wins(wait, told, node, scheme, tmp_path):
     """A reader claims as the data plane does, at some moment around the withdrawal."""
     declaration = released(tmp_path, 6)
