@@ -223,3 +223,35 @@ def test_this_node_witnesses_its_peers(bay, peer, client, tmp_path):
     own = Note.parse(services.node_log().checkpoint())
     body = b"old 0\n\n" + bytes(own)
     assert client.post("/log/witness/add-checkpoint", body, content_type="text/plain").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_api_lists_entries_and_verifies_receipts(bay, client, tmp_path, django_user_model):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    from wantong.ground.http.auth import make_token
+
+    assert client.get("/api/log/entries").status_code == 401
+    user = django_user_model.objects.create_user("auditor")
+    headers = {"Authorization": f"Bearer {make_token(user, 'test')}"}
+    data = b"some,data\n"
+    rows = [
+        services.record(kind, {"payload": {"sha256": sha256(data).hexdigest()}}, AT)
+        for kind in ("a", "b", "a")
+    ]
+    pending = client.get(f"/api/log/entries/{rows[0].id}", headers=headers).json()
+    assert pending["index"] is None and not pending["receipt_ready"]
+    drain()
+    listed = client.get("/api/log/entries?kind=a&before=2", headers=headers).json()
+    assert [e["kind"] for e in listed] == ["a"]
+    one = client.get(f"/api/log/entries/{rows[0].id}", headers=headers).json()
+    assert one["receipt_ready"] and one["entry"]["kind"] == "a"
+    assert client.get(f"/api/log/entries/{uuid.uuid4()}", headers=headers).status_code == 404
+    receipt = client.get(one["receipt"]).content
+
+    def verify(content: bytes):
+        files = {"receipt": SimpleUploadedFile("r", receipt), "file": SimpleUploadedFile("f", content)}
+        return client.post("/api/log/verify", files, headers=headers).json()
+
+    assert verify(data)["proven"] and verify(data)["file"]
+    assert not verify(data + b"x")["proven"]

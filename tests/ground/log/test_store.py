@@ -237,6 +237,21 @@ def test_publishing_heals_what_a_crash_left_out(bay, tmp_path):
     assert audit(Folder(public), bay.trust).sound
 
 
+def test_publishing_where_nothing_can_be_written_is_a_typed_problem(bay, tmp_path):
+    bay.log.append(b"x")
+    (tmp_path / "log/public").write_text("a file where the folder should be")
+    with pytest.raises(StorageFailed):
+        bay.log.publish()
+    (tmp_path / "log/public").unlink()
+    full = OSError(28, "No space left on device")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StorageFull):
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(full))
+        bay.log.publish()
+    assert not (tmp_path / "log/public/checkpoint").exists()
+    assert [p.name for p in (tmp_path / "log/public").rglob(".*")] == [".lock"]
+    assert bay.log.publish().size == 1
+
+
 def test_a_cosignature_that_comes_later_is_published_too(bay, tmp_path):
     bay.log.append(b"x")
     bay.log.publish()

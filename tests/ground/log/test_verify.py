@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def log_entry(bay, **body) -> bytes:
-    entry = json.dumps({"kind": "crossing.released", "time": "2026-11-21T02:30:00Z", **body}).encode()
+    entry = json.dumps({"kind": "crossing.released", "time": "2026-11-21T02:30:00Z"} | body).encode()
     index = bay.log.append(entry).index
     bay.cosign("gd", "mo")
     return bay.log.receipt(index, bay.trust)
@@ -96,12 +96,28 @@ def test_an_entry_that_names_no_file_says_nothing_about_one(bay, file, payload):
 
 
 def test_entries_that_are_no_json_are_proven_all_the_same(bay):
-    for entry in (b"\xff\xfe", b"[1]", b"[" * 60_000, b'{"kind": 5}'):
+    for entry in (
+        b"\xff\xfe",
+        b"[1]",
+        b"[" * 60_000,
+        b'{"kind": 5}',
+        b'{"kind":"k","time":"\\ud800"}',
+        b'{"a":NaN}',
+    ):
         index = bay.log.append(entry).index
         bay.cosign("gd")
         verdict = verify_receipt(bay.log.receipt(index, bay.trust), bay.trust)
         assert verdict.proven
         assert verdict.statements[0].code == "verdict.logged-opaque"
+
+
+def test_words_of_strangers_cannot_play_with_the_terminal(bay):
+    receipt = log_entry(bay, kind="\x1b[2JProven\u202e" + "x" * 60_000)
+    [logged, *_] = verify_receipt(receipt, bay.trust).explain("en")
+    assert "\x1b" not in logged and "\u202e" not in logged and len(logged) < 700
+    assert verify_receipt(receipt, bay.trust).proven
+    unknown = receipt.replace(b"hk.test.example\n", "x\u009b2J\n".encode())
+    assert "\u009b" not in "".join(verify_receipt(unknown, bay.trust).explain("en"))
 
 
 def test_each_way_not_to_prove(bay):

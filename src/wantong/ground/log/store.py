@@ -16,6 +16,7 @@ published checkpoint ahead of the database and refuses.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -456,8 +457,16 @@ class Log:
 
         Every file appears whole or not at all, and the checkpoint last, so a reader of the folder never meets a
         checkpoint whose tiles are missing. Missing files, after a crash, are written again: the published
-        checkpoint says where to begin.
+        checkpoint says where to begin. Raises :class:`StorageFull`, :class:`StorageFailed`.
         """
+        try:
+            return self._publish()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull from error
+            raise StorageFailed(reason=error.strerror or "") from error
+
+    def _publish(self) -> Checkpoint:
         public = self.directory / PUBLIC
         note = self.checkpoint()
         new = Checkpoint.parse(Note.parse(note).text)
@@ -564,7 +573,5 @@ def _write_file(path: Path, content: bytes, *, durable: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise StorageFailed(reason=os.strerror(error.errno or 0)) from error
+    finally:
+        temporary.unlink(missing_ok=True)

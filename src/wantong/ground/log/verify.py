@@ -175,11 +175,18 @@ def _digest(file: Path, salt: bytes) -> str:
 
 
 def _entry(data: bytes) -> Mapping[str, Any] | None:
+    """The entry if it is a JSON object; None for NaN, lone surrogates and all else that JSON cannot carry on."""
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_no_number)
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
 
 
 def _logged(log: Party, index: int, entry: Mapping[str, Any] | None) -> Statement:

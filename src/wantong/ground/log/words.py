@@ -13,6 +13,7 @@ from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.trust import Party
 
 BAY = timezone(timedelta(hours=8))  # one clock for all three places
+MAX_WORD = 400  # characters of a word that somebody else chose
 _LAST = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
@@ -57,9 +58,15 @@ class Statement:
 
 def _word(value: Any, lang: str) -> Any:
     if isinstance(value, Party):
-        return i18n.pick(value.names, lang).text or value.id
+        return _printable(i18n.pick(value.names, lang).text or value.id)
     if isinstance(value, LogProblem):
-        return value.explain(lang)["detail"]
+        return _printable(value.explain(lang)["detail"])
     if isinstance(value, datetime):
         return f"{value.astimezone(BAY):%Y-%m-%d %H:%M:%S} (UTC+8)"
-    return value
+    return _printable(value) if isinstance(value, str) else value
+
+
+def _printable(text: str) -> str:
+    """Strangers choose these words: no control sequence of theirs reaches a terminal, and none fills a screen."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_WORD])
+    return shown if len(text) <= MAX_WORD else shown + "…"
