@@ -20,6 +20,7 @@ from wantong.border.gate.classification.chunks import CellsChunk, Chunk, LinesCh
 from wantong.border.gate.classification.kinds import REPORTED, Kind, header_text, other_words, word_pattern
 from wantong.border.gate.classification.shapes import (
     PAD,
+    Anchor,
     Bytes,
     Matcher,
     Positions,
@@ -176,6 +177,8 @@ _DASHES = _table(dict.fromkeys(range(144, 150), "-"))
 
 def narrowed(block: Bytes) -> Bytes:
     """The block with full-width letters, digits and brackets, odd blanks and dashes as ASCII; itself if it has none."""
+    if int(block.max()) < 0x80:
+        return block
     leads = [lead for lead in (0xEF, 0xE2, 0xE3, 0xC2) if (block == lead).any()]
     if not leads:
         return block
@@ -253,11 +256,25 @@ def columns_of(
     ends = positions(breaks)
     ends = ends[(ends >= PAD) & (ends < end)]
     ranks = _rank(delimiters)
+    first, last = np.array([PAD]), np.array([end])
     at_line = np.concatenate(
-        [[_before(delimiters, ranks, np.array([PAD]))[0] - carry.column], _before(delimiters, ranks, ends)]
+        [_before(delimiters, ranks, first) - carry.column, _before(delimiters, ranks, ends)]
     )
-    found: Positions = _before(delimiters, ranks, at) - at_line[np.searchsorted(ends, at)]
-    carry.column = int(_before(delimiters, ranks, np.array([end]))[0] - at_line[-1])
+    carried = carry.column
+    carry.column = int(_before(delimiters, ranks, last)[0] - at_line[-1])
+    found: Positions
+    width = int(at_line[1] - at_line[0]) + 1 if len(at_line) > 1 else 0
+    if (
+        width and (np.diff(at_line) == width - 1).all()
+    ):  # every line has the same delimiters: one rank gives the column
+        both = delimiters | breaks
+        ranks = _rank(both)
+        found = (_before(both, ranks, at) - _before(both, ranks, first) + carried) % width
+        return found
+    lines = _rank(breaks)
+    found = (
+        _before(delimiters, ranks, at) - at_line[_before(breaks, lines, at) - _before(breaks, lines, first)]
+    )
     return found
 
 
@@ -265,7 +282,6 @@ def columns_of(
 
 _ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _LOCAL = _ALNUM | frozenset(b"._%+'-")
-_DOMAIN = _ALNUM | frozenset(b".-")
 
 
 def _mask(members: frozenset[int]) -> Flags:
@@ -274,38 +290,61 @@ def _mask(members: frozenset[int]) -> Flags:
     return mask
 
 
-_IS_LOCAL, _IS_DOMAIN, _IS_ALNUM = _mask(_LOCAL), _mask(_DOMAIN), _mask(_ALNUM)
+_IS_LOCAL, _IS_ALNUM = _mask(_LOCAL), _mask(_ALNUM)
 _IS_DIGIT, _IS_LETTER = _mask(frozenset(b"0123456789")), _mask(_ALNUM - frozenset(b"0123456789"))
-_LOCAL_SEEN, _DOMAIN_SEEN = 32, 48
 
 
 def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
     """Addresses around each ``@``: starts, lengths, and whether the domain is one."""
     block = streams.block
-    sign = streams.members(frozenset(b"@"))
-    if not sign.any():
-        none = np.empty(0, np.int64)
-        return none, none, np.empty(0, np.bool_)
-    around = sign & up(streams.members(_LOCAL), 1) & down(streams.members(_ALNUM), 1)
-    at = positions(around)
-    at = at[(at >= PAD) & (at < block.size - PAD)] if at.size else at
-    left = _IS_LOCAL[window(block, at - _LOCAL_SEEN, _LOCAL_SEEN)][:, ::-1]
-    local = np.where(left.all(axis=1), _LOCAL_SEEN, left.argmin(axis=1))
+    at = np.sort(streams.anchored(_AT))
+    at = at[_IS_LOCAL[block[at - 1]] & _IS_ALNUM[block[at + 1]]]
+    if not at.size:
+        return at, at, np.empty(0, np.bool_)
+    inside = _bits(_IS_LOCAL.take(window(block, at - _LOCAL_SEEN, _LOCAL_SEEN)))
+    local = _LOCAL_SEEN - 1 - _highest(~inside & np.uint64((1 << _LOCAL_SEEN) - 1))
+    for i in np.flatnonzero(local == _LOCAL_SEEN):
+        while local[i] < 64 and _IS_LOCAL[block[at[i] - local[i] - 1]]:
+            local[i] += 1
     text = window(block, at + 1, _DOMAIN_SEEN)
-    right = _IS_DOMAIN[text]
-    domain = np.where(right.all(axis=1), _DOMAIN_SEEN, right.argmin(axis=1))
-    row = np.arange(at.size)
+    letter = _bits(((text | 32) - np.uint8(97)) < 26)
+    words, dots = letter | _bits((text - np.uint8(48)) < 10), _bits(text == 46)
+    outside = ~(words | dots | _bits(text == 45)) & np.uint64((1 << _DOMAIN_SEEN) - 1)
+    domain = np.where(outside == 0, _DOMAIN_SEEN, _lowest(outside))
     for _ in range(2):  # a full stop or dash at the end belongs to the sentence
-        domain = domain - ~_IS_ALNUM[text[row, domain - 1]]
-    column = np.arange(_DOMAIN_SEEN)
-    used = column < domain[:, None]
-    dots = (text == ord(".")) & used
-    last = np.where(dots, column, -1).max(axis=1)
+        domain = domain - ((words >> (domain - 1).astype(np.uint64)) & _ONE == 0)
+    used = (_ONE << domain.astype(np.uint64)) - _ONE
+    dots &= used
+    last = _highest(dots)
     top = domain - last - 1
-    letters = (_IS_LETTER[text] & used & (column > last[:, None])).sum(axis=1)
-    doubled = (dots[:, 1:] & dots[:, :-1]).any(axis=1)
-    good: Flags = (last > 0) & (top >= 2) & (top <= 18) & (letters == top) & ~doubled
+    label = used & ~((np.uint64(2) << np.maximum(last, 0).astype(np.uint64)) - _ONE)
+    good: Flags = (
+        (last > 0) & (top >= 2) & (top <= 18) & (dots & (dots >> _ONE) == 0) & (letter & label == label)
+    )
     return at - local, local + 1 + domain, good
+
+
+_LOCAL_SEEN, _DOMAIN_SEEN = 32, 48
+_AT = Anchor(frozenset(b"@"), 1, False, False)
+_ONE = np.uint64(1)
+
+
+def _bits(flags: Flags) -> Words:
+    """Rows of flags (a multiple of eight, at most 64) as one number each, the first column lowest."""
+    rows, width = flags.shape
+    packed = np.zeros((rows, 8), np.uint8)
+    packed[:, : width // 8] = np.packbits(flags.ravel(), bitorder="little").reshape(rows, -1)
+    return packed.view(np.uint64).ravel()
+
+
+def _lowest(bits: Words) -> Positions:
+    """The number of the lowest bit set (0 where none is)."""
+    return np.bitwise_count((bits & (~bits + _ONE)) - _ONE).astype(np.int64)
+
+
+def _highest(bits: Words) -> Positions:
+    """The number of the highest bit set, -1 where none is (exact below 2^53)."""
+    return np.frexp(bits.astype(np.float64))[1].astype(np.int64) - 1
 
 
 _DIGITS = frozenset(b"0123456789")
@@ -327,7 +366,7 @@ def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int
     loose = streams.members(_LOOSE)
     joint = streams.members(joints)
     token = loose | (joint & up(loose, 1) & down(loose, 1))
-    long = streams_run(token, _SPLIT_LEAST)
+    long = runs(token, _SPLIT_LEAST)
     if long is None:
         return
     plain = streams.run(_DIGITS, 17)
@@ -363,7 +402,7 @@ def _put_right(text: bytes) -> bytes | None:
     return squeezed if len(squeezed) == 18 and squeezed[:17].isdigit() and slips <= 4 and not plain else None
 
 
-def streams_run(words: Words, length: int) -> Words | None:
+def runs(words: Words, length: int) -> Words | None:
     """Bit ``i`` says whether bits ``i`` … ``i + length - 1`` are all set; None if nowhere."""
     have, made = 1, words
     while have < length:
@@ -398,12 +437,12 @@ def _cell_splits(delimiter: int, engine: str) -> tuple[tuple[Shape, ...], Matche
 
 
 def find_cells(
-    block: Bytes, delimiter: int, check: str, engine: str
+    streams: Streams, delimiter: int, check: str, engine: str
 ) -> Iterator[tuple[Positions, Positions, Flags]]:
     shapes, match = _cell_splits(delimiter, engine)
-    for shape, starts in zip(shapes, match(block), strict=True):
+    for shape, starts in zip(shapes, match(streams.block, streams), strict=True):
         if starts.size:
-            rows = window(block, starts, shape.length)
+            rows = window(streams.block, starts, shape.length)
             digits = rows[:, _IS_ALNUM[rows[0]]]
             yield starts, np.full(starts.size, shape.length), CHECKS[check](digits)
 
@@ -516,7 +555,7 @@ class Detector:
                 parts = iter((find_split(streams, rule.check, running),))
             elif rule.how == "cells":
                 parts = (
-                    iter(()) if delimiter is None else find_cells(block, delimiter, rule.check, self.engine)
+                    iter(()) if delimiter is None else find_cells(streams, delimiter, rule.check, self.engine)
                 )
             else:
                 parts = iter((find_email(streams),))
@@ -531,26 +570,14 @@ class Detector:
         lasts = hit.starts + hit.lengths - 1
         keep = ~(taken[hit.starts] | taken[lasts])
         before, after = block[hit.starts - 1], block[lasts + 1]
-        two_before, two_after = block[hit.starts - 2], block[lasts + 2]
-        if rule.how != "email":  # digits of a decimal fraction are no identifier
-            keep &= ~(((before == 46) & _IS_DIGIT[two_before]) | ((after == 46) & _IS_DIGIT[two_after]))
         announced = self._speaking(rule.kind, table.header)[np.minimum(column, len(table.header))]
-        filled = np.zeros(keep.size, np.bool_)
-        if not rule.whole:
-            filled = _is_edge(before, table.delimiter) & _is_edge(after, table.delimiter)
-            joined = _IS_JOINING[before] | (_IS_JOINING[after] & _IS_ALNUM[two_after])
-            joined |= ((before == 45) & _IS_ALNUM[two_before]) | ((after == 45) & _IS_ALNUM[two_after])
-            lone = joined if rule.alone >= REPORTED else np.ones(keep.size, np.bool_)
-            unsure = np.flatnonzero(keep & hit.passed & ~announced & ~filled & (lone | (rule.alone < 0.9)))
-            for i in self._worth_a_look(hit.rule, table, unsure, lone):
-                own = self._said_before(block, int(hit.starts[i]), int(hit.lengths[i]), rule.kind, table)
-                announced[i] = own is True
-                keep[i] &= own is not False or rule.distinct
-            keep &= announced | ~lone
-            if not rule.distinct:
-                keep &= (
-                    announced | ~self._rivals(rule.kind, table.header)[np.minimum(column, len(table.header))]
-                )
+        filled = _is_edge(table.delimiter)[before] & _is_edge(table.delimiter)[after]
+        if not filled.all():
+            keep &= self._stands(block, hit, lasts, announced, filled, keep, table)
+        elif rule.alone < REPORTED:
+            keep &= announced
+        if not rule.distinct:
+            keep &= announced | ~self._rivals(rule.kind, table.header)[np.minimum(column, len(table.header))]
         if not keep.any():
             return
         chosen = np.flatnonzero(keep)
@@ -567,20 +594,50 @@ class Detector:
             young[passed] = (
                 number(window(block, starts[passed] + BIRTH_AT[rule.kind], 8)) > self.under_age_after
             )
-        kinds_of_hit = (passed, passed & announced[chosen], passed & filled[chosen], young)
-        top = int(column.max()) + 1
-        candidates = np.bincount(column, minlength=top)
-        passes, words, fills, minors = (np.bincount(column[these], minlength=top) for these in kinds_of_hit)
-        for at in np.flatnonzero(candidates).tolist():
+        each = (passed, passed & announced[chosen], passed & filled[chosen], young)
+        for at in (int(column[0]),) if (column == column[0]).all() else np.unique(column).tolist():
+            here = column == at
             tally = self.tallies.setdefault((table.place(at), hit.rule), Tally())
-            tally.candidates += int(candidates[at])
-            tally.passed += int(passes[at])
-            tally.announced += int(words[at])
-            tally.alone_in_cell += int(fills[at])
-            tally.under_age += int(minors[at])
-            if not tally.sample and passes[at]:
-                first = np.flatnonzero(passed & (column == at))[0]
+            passes, words, fills, minors = (int(np.count_nonzero(flags & here)) for flags in each)
+            tally.candidates += int(np.count_nonzero(here))
+            tally.passed += passes
+            tally.announced += words
+            tally.alone_in_cell += fills
+            tally.under_age += minors
+            if passes and not tally.sample:
+                first = (passed & here).argmax()
                 tally.sample = block[starts[first] : lasts[first] + 1].tobytes().decode("utf-8", "replace")
+
+    def _stands(
+        self,
+        block: Bytes,
+        hit: Hits,
+        lasts: Positions,
+        announced: Flags,
+        filled: Flags,
+        keep: Flags,
+        table: Table,
+    ) -> Flags:
+        """Which hits stand in their surroundings; ``announced`` is completed by the words found nearby."""
+        rule = self.rules[hit.rule]
+        before, after = block[hit.starts - 1], block[lasts + 1]
+        two_before, two_after = block[hit.starts - 2], block[lasts + 2]
+        stands: Flags = np.ones(keep.size, np.bool_)
+        if rule.how != "email":  # digits of a decimal fraction are no identifier
+            stands = ~(((before == 46) & _IS_DIGIT[two_before]) | ((after == 46) & _IS_DIGIT[two_after]))
+        if rule.whole:
+            return stands
+        joined = _IS_JOINING[before] | (_IS_JOINING[after] & _IS_ALNUM[two_after])
+        joined |= ((before == 45) & _IS_ALNUM[two_before]) | ((after == 45) & _IS_ALNUM[two_after])
+        lone = joined if rule.alone >= REPORTED else np.ones(keep.size, np.bool_)
+        unsure = np.flatnonzero(
+            keep & stands & hit.passed & ~announced & ~filled & (lone | (rule.alone < 0.9))
+        )
+        for i in self._worth_a_look(hit.rule, table, unsure, lone):
+            own = self._said_before(block, int(hit.starts[i]), int(hit.lengths[i]), rule.kind, table)
+            announced[i] = own is True
+            stands[i] &= own is not False or rule.distinct
+        return stands & (announced | ~lone)
 
     def _seen(self, rule: Rule, starts: Positions, lasts: Positions, announced: Flags) -> None:
         """Where a rule's passes begin and end in the block; for those who want places and not tallies."""
@@ -649,9 +706,10 @@ _IS_JOINING = _mask(frozenset(b"/_&?#%@.\\"))
 _EDGES = frozenset(b"\n\r\"'\t ")
 
 
-def _is_edge(side: NDArray[np.uint8], delimiter: int | None) -> Flags:
-    edges: Flags = (side == 10) | (side == 13) | (side == 34) | (side == 39)
-    return edges if delimiter is None else edges | (side == delimiter)
+@cache
+def _is_edge(delimiter: int | None) -> Flags:
+    """The bytes a cell's content may begin after or end before."""
+    return _mask(frozenset(b"\n\r\"'") | ({delimiter} if delimiter is not None else set()))
 
 
 def _claim(taken: Flags, starts: Positions, lasts: Positions) -> None:
@@ -659,11 +717,11 @@ def _claim(taken: Flags, starts: Positions, lasts: Positions) -> None:
     if not starts.size:
         return
     lengths = lasts - starts + 1
-    if (lengths == lengths[0]).all():
-        taken[(starts[:, None] + np.arange(lengths[0])).ravel()] = True
-    else:
-        for start, last in zip(starts.tolist(), lasts.tolist(), strict=True):
-            taken[start : last + 1] = True
+    low, high = int(lengths.min()), int(lengths.max())
+    for length in (low,) if low == high else np.unique(lengths).tolist():
+        # one copy of `length` bytes a hit, whichever way they overlap
+        items = np.ndarray((taken.size - length + 1,), f"V{length}", buffer=taken.data, strides=(1,))
+        items[starts if low == high else starts[lengths == length]] = np.void(b"\x01" * length)
 
 
 def _lines(data: bytes | memoryview) -> int:

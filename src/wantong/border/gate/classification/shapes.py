@@ -4,9 +4,10 @@ A *shape* is a small, fixed-length regular expression over bytes (literals, clas
 boundaries. That is all candidates need, and the restriction pays twice:
 
 - a match is one number, its start, so hits stay in arrays and every check is done for all of them at once;
-- a shape can be matched *bit-parallel*: one bit a byte for each character class, packed 64 to a word, and a shape
-  becomes a handful of ANDs and shifts over words (the idea of Parabix, R. Cameron, PPoPP 2008). No call into
-  Python is made for a match, so a file full of identifiers is read as fast as one without.
+- its longest run (eleven digits, say) can be found *bit-parallel*: one bit a byte for each character class, packed
+  64 to a word, and a run is a handful of ANDs and shifts over words (the idea of Parabix, R. Cameron, PPoPP 2008);
+  what stands around the run is then looked up for all runs at once. No call into Python is made for a match, so a
+  file full of identifiers is read nearly as fast as one without.
 
 Engines: ``bits`` (NumPy, everywhere, the default), ``hyperscan`` (x86-64, one database a shape) and ``re2``. They
 give the same positions; tests hold them to it, and ``benchmarks/scan.py`` prints what each costs.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +33,7 @@ PAD = 128
 
 _ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _ANY = frozenset(range(256))
+DIGITS = frozenset(b"0123456789")
 BOUNDARIES: dict[str, frozenset[int]] = {
     # what may stand beside the shape; bytes of Chinese characters are neither letters nor digits here
     "word": _ANY - _ALNUM,
@@ -91,6 +93,30 @@ def parse(form: str) -> tuple[tuple[frozenset[int], int], ...]:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A run of ``count`` bytes of a class; ``left``/``right``: it begins/ends there, so a longer run has no start inside."""
+
+    members: frozenset[int]
+    count: int
+    left: bool
+    right: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A shape as its longest run, found in streams, and the bytes around it, looked up where the run is.
+
+    ``shift`` is how far the run lies from the shape's start; ``next_to`` are the bytes at its ends (offset from the
+    run's start, class, class as 256 bits), ``further`` the others, the most selective first.
+    """
+
+    anchor: Anchor
+    shift: int
+    next_to: tuple[tuple[int, frozenset[int], int], ...]
+    further: tuple[tuple[int, frozenset[int]], ...]
+
+
+@dataclass(frozen=True)
 class Shape:
     """One look of an identifier. ``form`` as in the module's text; boundaries by name (:data:`BOUNDARIES`)."""
 
@@ -107,6 +133,11 @@ class Shape:
         """Bytes, without boundaries."""
         return sum(count for _, count in self.segments)
 
+    @cached_property
+    def plan(self) -> Plan:
+        """How the bit-parallel engine looks for the shape."""
+        return _plan(self)
+
     def regex(self) -> bytes:
         """The shape with its boundaries as a regular expression over Latin-1 bytes (one byte each side)."""
 
@@ -115,6 +146,44 @@ class Shape:
 
         body = b"".join(written(members) + (b"{%d}" % n if n > 1 else b"") for members, n in self.segments)
         return written(BOUNDARIES[self.before]) + body + written(BOUNDARIES[self.after])
+
+
+def _plan(shape: Shape) -> Plan:
+    segments = shape.segments
+    runs: list[tuple[int, int, int]] = []  # (worth, first segment, end)
+    for i, (members, _) in enumerate(segments):
+        first, end = (
+            i,
+            i + 1,
+        )  # the run may take in neighbours of narrower classes: 852[0-9]{8} is eleven digits
+        while first > 0 and segments[first - 1][0] <= members:
+            first -= 1
+        while end < len(segments) and segments[end][0] <= members:
+            end += 1
+        # long runs are rare; each range of a class costs a pass over the block
+        runs.append((sum(n for _, n in segments[first:end]) - 2 * len(_ranges(members)), first, end))
+    _, first, last = max(runs)
+    members = max((c for c, _ in segments[first:last]), key=len)
+    before, after = BOUNDARIES[shape.before], BOUNDARIES[shape.after]
+    shift, count = sum(n for _, n in segments[:first]), sum(n for _, n in segments[first:last])
+    sides = [(-shift - 1, before), (shape.length - shift, after)]
+    at = -shift
+    for c, n in segments:
+        sides += [(at + k, c) for k in range(n) if not (0 <= at + k < count and c == members)]
+        at += n
+    left = (segments[first - 1][0] if first else before) & members
+    right = (segments[last][0] if last < len(segments) else after) & members
+    # a class of few bytes rules most out; among equals the furthest, for the nearest are likest to the run
+    sides = sorted(
+        (side for side in sides if len(side[1]) < 256), key=lambda side: (len(side[1]), -abs(side[0]))
+    )
+    ends = -1, 0, count
+    return Plan(
+        Anchor(members, count, not left, not right),
+        shift,
+        tuple((at, c, sum(1 << byte for byte in c)) for at, c in sides if at in ends),
+        tuple((at, c) for at, c in sides if at not in ends),
+    )
 
 
 def _ranges(members: frozenset[int]) -> list[tuple[int, int]]:
@@ -150,8 +219,8 @@ class Matcher(Protocol):
 _NONE: Positions = np.empty(0, np.int64)
 
 
-def positions(words: Words) -> Positions:
-    """Where the bits of a stream are set, ascending."""
+def positions(words: Words, ascending: bool = True) -> Positions:
+    """Where the bits of a stream are set."""
     filled = np.flatnonzero(words)
     if not filled.size:
         return _NONE
@@ -163,7 +232,10 @@ def positions(words: Words) -> Positions:
         left = left & (left - np.uint64(1))
         more = np.flatnonzero(left)
         left, base = left[more], base[more]
-    return rounds[0] if len(rounds) == 1 else np.sort(np.concatenate(rounds))
+    if len(rounds) == 1:
+        return rounds[0]
+    joined = np.concatenate(rounds)
+    return np.sort(joined) if ascending else joined
 
 
 def down(words: Words, by: int) -> Words:
@@ -185,35 +257,33 @@ class Streams:
 
     def __init__(self, block: Bytes) -> None:
         self.block = block
-        self._ranges: dict[tuple[int, int], Words] = {}
         self._classes: dict[frozenset[int], Words] = {}
         self._runs: dict[tuple[frozenset[int], int], Words | None] = {}
-        self._tails: dict[tuple[Any, ...], Words | None] = {}
-
-    def _range(self, low: int, high: int) -> Words:
-        made = self._ranges.get((low, high))
-        if made is None:
-            inside = (
-                self.block == low if low == high else (self.block - np.uint8(low)) <= np.uint8(high - low)
-            )
-            made = self._ranges[low, high] = np.packbits(inside, bitorder="little").view(np.uint64)
-        return made
+        self._anchors: dict[Anchor, Positions] = {}
+        self._sides: dict[tuple[Anchor, int], tuple[Bytes, int]] = {}
+        self._beside: dict[tuple[Anchor, int, frozenset[int]], Positions] = {}
 
     def members(self, members: frozenset[int]) -> Words:
         """Bit ``i`` says whether byte ``i`` is in the class."""
         made = self._classes.get(members)
         if made is None:
-            if len(members) > 128:
-                made = ~self.members(_ANY - members)
-            elif not members:
-                made = np.zeros(self.block.size // 64, np.uint64)
-            else:
-                first, *rest = (self._range(low, high) for low, high in _ranges(members))
-                made = first.copy() if rest else first
-                for stream in rest:
-                    made |= stream
+            made = ~self.members(_ANY - members) if len(members) > 128 else self._packed(members)
             self._classes[members] = made
         return made
+
+    def _packed(self, members: frozenset[int]) -> Words:
+        rest = members
+        known: Words | None = None
+        if members > DIGITS:  # the class all others build on is packed once
+            known, rest = self.members(DIGITS), members - DIGITS
+        inside = np.zeros(self.block.size, np.bool_)
+        for low, high in _ranges(rest):
+            if low == high:
+                inside |= self.block == low
+            else:
+                inside |= (self.block - np.uint8(low)) <= np.uint8(high - low)
+        packed = np.packbits(inside, bitorder="little").view(np.uint64)
+        return packed if known is None else packed | known
 
     def run(self, members: frozenset[int], length: int) -> Words | None:
         """Bit ``i`` says whether bytes ``i`` … ``i + length - 1`` are all in the class; None if nowhere."""
@@ -229,39 +299,70 @@ class Streams:
             self._runs[key] = made if made is not None and made.any() else None
         return self._runs[key]
 
-    def starts(self, shape: Shape) -> Words | None:
-        """Bit ``i`` says whether the shape, with its boundaries, begins at byte ``i``; None if nowhere."""
-        tail = self._tail(shape.segments, shape.after)
-        if tail is None:
-            return None
-        if shape.before != "any":
-            key = ("before", shape.before)
-            if key not in self._tails:
-                self._tails[key] = up(self.members(BOUNDARIES[shape.before]), 1)
-            before = self._tails[key]
-            assert before is not None
-            tail = tail & before
-        return tail
+    def anchored(self, anchor: Anchor) -> Positions:
+        """Where the runs of an anchor begin."""
+        if anchor not in self._anchors:
+            run = self.run(anchor.members, anchor.count)
+            if run is None:
+                self._anchors[anchor] = _NONE
+            else:
+                members = self.members(anchor.members)
+                if anchor.left:
+                    run = run & ~up(members, 1)
+                if anchor.right:
+                    run = run & ~down(members, anchor.count)
+                found = positions(run, ascending=False)
+                self._anchors[anchor] = found[(found >= PAD) & (found < self.block.size - PAD // 2)]
+        return self._anchors[anchor]
 
-    def _tail(self, segments: tuple[tuple[frozenset[int], int], ...], after: str) -> Words | None:
-        """Where ``segments`` and then the boundary ``after`` lie; shapes with the same end share it."""
-        key = segments, after
-        if key not in self._tails:
-            (members, count), *rest = segments
-            made: Words | None = None
-            if not rest:
-                made = self.run(members, count)
-                if made is not None and after != "any":
-                    made = made & down(self.members(BOUNDARIES[after]), count)
-            elif (
-                follows := self._tail(tuple(rest), after)
-            ) is not None:  # most shapes end here: the tail is nowhere
-                head = self.run(members, count)
-                made = None if head is None else head & down(follows, count)
-            if made is not None and not made.any():
-                made = None
-            self._tails[key] = made
-        return self._tails[key]
+    def side(self, anchor: Anchor, offset: int) -> tuple[Bytes, int]:
+        """The bytes at ``offset`` from each of an anchor's runs, and which bytes these are, as a set of 256 bits."""
+        key = anchor, offset
+        if key not in self._sides:
+            values = self.block[self.anchored(anchor) + offset]
+            present = np.zeros(256, np.bool_)
+            present[values] = True
+            self._sides[key] = (
+                values,
+                int.from_bytes(np.packbits(present, bitorder="little").tobytes(), "little"),
+            )
+        return self._sides[key]
+
+    def beside(self, anchor: Anchor, offset: int, members: frozenset[int]) -> Positions:
+        """Those of an anchor's runs that have a byte of the class at ``offset`` from their start."""
+        key = anchor, offset, members
+        if key not in self._beside:
+            self._beside[key] = self.anchored(anchor)[_mask(members)[self.side(anchor, offset)[0]]]
+        return self._beside[key]
+
+    def starts(self, shape: Shape) -> Positions:
+        """Where the shape, with its boundaries, begins."""
+        plan = shape.plan
+        found = self.anchored(plan.anchor)
+        if not found.size:
+            return _NONE
+        deciding: list[tuple[int, frozenset[int]]] = []
+        for offset, members, bits in plan.next_to:
+            present = self.side(plan.anchor, offset)[1]
+            if not present & bits:  # in a table every run stands in its cell: most shapes end here
+                return _NONE
+            if present & ~bits:
+                deciding.append((offset, members))
+        for first, (offset, members) in enumerate((*deciding, *plan.further)):
+            if first == 0 and deciding:
+                found = self.beside(plan.anchor, offset, members)
+            else:
+                found = found[_mask(members)[self.block[found + offset]]]
+            if not found.size:
+                return _NONE
+        return np.sort(found) - plan.shift
+
+
+@cache
+def _mask(members: frozenset[int]) -> NDArray[np.bool_]:
+    mask = np.zeros(256, np.bool_)
+    mask[list(members)] = True
+    return mask
 
 
 class BitMatcher:
@@ -272,12 +373,7 @@ class BitMatcher:
 
     def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
         streams = streams or Streams(block)
-        found = (streams.starts(shape) for shape in self.shapes)
-        return [_inside(_NONE if words is None else positions(words), block) for words in found]
-
-
-def _inside(starts: Positions, block: Bytes) -> Positions:
-    return starts[(starts >= 1) & (starts < block.size - 1)]
+        return [streams.starts(shape) for shape in self.shapes]
 
 
 class HyperscanMatcher:
