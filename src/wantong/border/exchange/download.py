@@ -7,15 +7,17 @@ deadline, and no redirect is followed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
 import os
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,9 +27,11 @@ from wantong.border.exchange.manifest import LARGEST_MANIFEST, Manifest
 CONNECT_TIMEOUT = 5.0
 # how long a peer may send nothing at all
 SILENCE = 10.0
+# how long the head of an answer may take
+HEAD_TIMEOUT = 20.0
 # a chunk that takes longer than this comes from a peer that drips
 CHUNK_TIMEOUT = 60.0
-PIECE = 1 << 20
+PIECE = 256 << 10
 
 
 class Cut(Exception):
@@ -58,7 +62,7 @@ def fetch_manifest(endpoint: str, token: str) -> Any:
     """The manifest document at ``endpoint``/manifest. Raises Cut, Denied, Gone, Lie."""
     with _get(f"{endpoint}/manifest", token, {}) as response:
         _expect(response, 200)
-        body = response.read(LARGEST_MANIFEST + 1)
+        body = b"".join(_pieces(response, LARGEST_MANIFEST + 1, CHUNK_TIMEOUT))
         if len(body) > LARGEST_MANIFEST:
             raise Lie(f"the manifest is larger than {LARGEST_MANIFEST} bytes")
     try:
@@ -137,19 +141,29 @@ def _digest(path: Path) -> Any:
 
 
 def _read_chunk(response: http.client.HTTPResponse, length: int) -> bytearray:
-    data = bytearray(length)
-    view, filled, limit = memoryview(data), 0, time.monotonic() + CHUNK_TIMEOUT
-    while filled < length:
+    data = bytearray()
+    for piece in _pieces(response, length, CHUNK_TIMEOUT):
+        data += piece
+    if len(data) < length:
+        raise Cut("the connection ended early")
+    return data
+
+
+def _pieces(response: http.client.HTTPResponse, most: int, seconds: float) -> Iterator[bytes]:
+    """What arrives, as it arrives, at most ``most`` bytes within ``seconds``. Raises Cut."""
+    limit = time.monotonic() + seconds
+    while most > 0:
         try:
-            count = response.readinto(view[filled : filled + PIECE])
+            # read1, for the others wait until all is there, however slowly it drips
+            piece = response.read1(min(most, PIECE))
         except (OSError, http.client.HTTPException) as error:
             raise Cut(f"the connection broke: {type(error).__name__}") from None
-        if not count:
-            raise Cut("the connection ended early")
-        filled += count
+        if not piece:
+            return
+        most -= len(piece)
+        yield piece
         if time.monotonic() > limit:
             raise Cut("the peer drips")
-    return data
 
 
 def _check_range(response: http.client.HTTPResponse, start: int, size: int) -> None:
@@ -174,7 +188,7 @@ def _expect(response: http.client.HTTPResponse, status: int) -> None:
     raise Lie(f"answered {response.status}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _get(url: str, token: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
@@ -192,13 +206,24 @@ def _get(url: str, token: str, headers: dict[str, str]) -> Iterator[http.client.
             parts.path,
             headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity", **headers},
         )
-        response = connection.getresponse()
+        # a timeout is for one read: who drips his header is cut off from here
+        watch = threading.Timer(HEAD_TIMEOUT, _hang_up, (connection.sock,))
+        watch.start()
+        try:
+            response = connection.getresponse()
+        finally:
+            watch.cancel()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
-        raise Cut(f"no connection: {type(error).__name__}") from None
+        raise Cut(f"no answer: {type(error).__name__}") from None
     try:
         yield response
     except (OSError, http.client.HTTPException) as error:
         raise Cut(f"the connection broke: {type(error).__name__}") from None
     finally:
         connection.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from wantong.border.exchange import conduct, exporting, extension, importing, sending
+from wantong.border.exchange import conduct, exporting, extension, importing, sending, transfer
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Negotiation, Transfer
 from wantong.border.exchange.processes import FAMILIES, lock
@@ -54,7 +54,7 @@ def ended(event: Event) -> None:
         exporting.ended(process)
     elif not process.declaration_id:
         importing.discard(process)
-    if process.state == "COMPLETED":
+    if process.state == transfer.COMPLETED and process.declaration_id:
         outbox.publish("exchange.receipts", f"receipts:{process.id}", {"pid": process.pid})
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
@@ -21,6 +24,7 @@ READ_TIMEOUT = 15.0
 TOTAL_TIMEOUT = 30.0
 LARGEST_ANSWER = 4 << 20
 
+_TIMEOUTS = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": READ_TIMEOUT}
 _local = threading.local()
 
 
@@ -53,6 +57,8 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     """
     body = b"" if message is None else json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {
+        "Host": urlsplit(url).netloc,
+        "Content-Length": str(len(body)),
         "Authorization": trust.sign_request(peer.participant_id, Request(method, url, body), message_id),
         "Accept": "application/json",
         # an answer that grows when it is unpacked could not be bounded by what is read
@@ -60,41 +66,71 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     }
     if body:
         headers["Content-Type"] = "application/json"
-    deadline = time.monotonic() + TOTAL_TIMEOUT
+    pool = _pool()
+    _local.deadline = time.monotonic() + TOTAL_TIMEOUT
+    received = bytearray()
     try:
-        with _client().stream(method, url, content=body, headers=headers) as response:
-            received = bytearray()
-            for piece in response.iter_raw():
+        with pool.stream(
+            method, url, headers=headers, content=body, extensions={"timeout": _TIMEOUTS}
+        ) as response:
+            for piece in response.iter_stream():
                 received += piece
                 if len(received) > LARGEST_ANSWER:
                     raise PeerMisbehaves(
                         peer=peer.participant_id, reason=f"the answer is larger than {LARGEST_ANSWER} bytes"
                     )
-                if time.monotonic() > deadline:
-                    raise PeerUnreachable(peer=peer.participant_id, reason="the answer did not end in time")
-            return Answer(
-                response.status_code,
-                bytes(received),
-                {name: link["url"] for name, link in response.links.items() if name and "url" in link},
-                _seconds(response.headers.get("Retry-After")),
-            )
-    except (httpx.TransportError, httpx.InvalidURL) as error:
-        if isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol | httpx.InvalidURL):
-            raise PeerMisbehaves(peer=peer.participant_id, reason=type(error).__name__) from None
+            told = httpx.Response(response.status, headers=response.headers)
+    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
         raise PeerUnreachable(peer=peer.participant_id, reason=type(error).__name__) from None
+    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
+        raise PeerMisbehaves(peer=peer.participant_id, reason=type(error).__name__) from None
+    links = {name: link["url"] for name, link in told.links.items() if name and "url" in link}
+    return Answer(told.status_code, bytes(received), links, _seconds(told.headers.get("Retry-After")))
 
 
-def _client() -> httpx.Client:
-    # one a thread: connections are kept alive, and no lock is shared
-    if not hasattr(_local, "client"):
-        _local.client = httpx.Client(
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-            follow_redirects=False,
-            trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=4, keepalive_expiry=20),
+class _Timed(httpcore.NetworkStream):
+    """A connection whose every read ends by the deadline of the call, so that nobody can drip for ever."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = _local.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer did not end in time")
+        return self._stream.read(max_bytes, min(left, timeout or left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        return _Timed(super().connect_tcp(*args, **options))
+
+
+def _pool() -> httpcore.ConnectionPool:
+    # one a thread: connections are kept alive, and no lock is shared. A pool follows no redirects
+    if not hasattr(_local, "pool"):
+        _local.pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_keepalive_connections=4,
+            keepalive_expiry=20,
+            network_backend=_Backend(),
         )
-    client: httpx.Client = _local.client
-    return client
+    pool: httpcore.ConnectionPool = _local.pool
+    return pool
 
 
 def _seconds(header: str | None) -> float | None:

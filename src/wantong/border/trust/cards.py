@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from wantong.border.trust import keys
@@ -83,7 +84,7 @@ def read(data: bytes) -> Card:
         card = Card(**{name: content[name] for name in Card.__dataclass_fields__})
     except InvalidSignature:
         raise BadCard(reason="the signature is not that of the key on the card") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadCard(reason=f"{type(error).__name__}: {error}"[:200]) from None
     if card.jurisdiction not in ("gd", "hk", "mo"):
         raise BadCard(reason="jurisdiction must be gd, hk or mo")

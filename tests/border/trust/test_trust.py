@@ -1,0 +1,249 @@
+"""Cards and request tokens: what is accepted, and every way in which one is not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import OctKey, OKPKey
+
+from wantong.border.trust import cards, keys, services, tokens, verifiers
+from wantong.border.trust.models import Peer, UsedToken
+from wantong.ground.config import NodeConfig
+
+NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+KEY = OKPKey.generate_key("Ed25519")
+REQUEST = tokens.Request("POST", "https://hk.example/dsp/2025-1/catalog/request", b'{"a":1}')
+
+
+def token(now: datetime = NOW, key: OKPKey = KEY, request: tokens.Request = REQUEST, **more) -> str:
+    said = {"issuer": "gd.example", "audience": "hk.example", "request": request, "now": now, **more}
+    return tokens.sign(key, **said)
+
+
+def check(
+    text: str, key: OKPKey = KEY, request: tokens.Request = REQUEST, now: datetime = NOW
+) -> tokens.Claims:
+    return tokens.verify(text, key, audience="hk.example", request=request, now=now)
+
+
+def test_a_good_token_tells_who_and_which_message():
+    claims = check(token(message_id="m-7"))
+    assert (claims.issuer, claims.message_id) == ("gd.example", "m-7")
+    assert tokens.issuer(token()) == "gd.example"
+    assert check(token()).jti != check(token()).jti
+
+
+def test_the_path_may_be_written_with_or_without_percents():
+    written = tokens.Request("GET", "https://hk.example/d/urn%3Ahk%3Apax?a=b%20c")
+    seen = tokens.Request("GET", "https://hk.example/d/urn:hk:pax?a=b c")
+    assert check(token(request=written), request=seen)
+
+
+def forged(claims: dict, header: dict | None = None, key=KEY) -> str:
+    now = int(NOW.timestamp())
+    good = {"iss": "gd.example", "aud": "hk.example", "iat": now, "exp": now + 60, "jti": "j", "htm": "POST",
+            "htu": REQUEST.url, "bod": tokens.digest(REQUEST.body)}  # fmt: skip
+    good = {name: value for name, value in {**good, **claims}.items() if value is not None}
+    return jwt.encode(header or {"alg": "Ed25519"}, good, key, algorithms=["Ed25519", "HS256", "none"])
+
+
+now = int(NOW.timestamp())
+BAD = {
+    "another key": token(key=OKPKey.generate_key("Ed25519")),
+    "another audience": token(audience="mo.example"),
+    "another method": token(request=tokens.Request("GET", REQUEST.url, REQUEST.body)),
+    "another address": token(request=tokens.Request("POST", "https://hk.example/other", REQUEST.body)),
+    "another body": token(request=tokens.Request("POST", REQUEST.url, b"{}")),
+    "too old": token(now=NOW - timedelta(seconds=91)),
+    "from the future": token(now=NOW + timedelta(seconds=31)),
+    "good for a day": forged({"exp": now + 86400}),
+    "ends before it begins": forged({"exp": now - 10}),
+    "fractions of a second": forged({"iat": now + 0.5}),
+    "true as a time": forged({"iat": True}),
+    "no jti": forged({"jti": None}),
+    "an endless jti": forged({"jti": "j" * 101}),
+    "a list as audience": forged({"aud": ["hk.example"]}),
+    "an empty message id": forged({"mid": ""}),
+    "symmetric algorithm": forged({}, {"alg": "HS256"}, OctKey.generate_key(256)),
+    "nothing": "",
+    "no JWT": "a.b.c",
+    "no signature": token().rpartition(".")[0] + ".",
+}
+
+
+@pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
+def test_a_bad_token_is_refused(text):
+    with pytest.raises(tokens.BadToken):
+        check(text)
+
+
+def test_clocks_may_stand_half_a_minute_apart():
+    assert check(token(now=NOW + timedelta(seconds=29)))
+    assert check(token(now=NOW - timedelta(seconds=89)))
+
+
+@given(st.binary(max_size=60) | st.just(b"." * 5000), st.integers(0, 200))
+def test_garbage_in_a_token_is_refused_and_never_crashes(noise, place):
+    good = token().encode()
+    bad = (good[:place] + noise + good[place + len(noise) + 1 :]).decode("latin-1")
+    if bad.encode("latin-1") != good:
+        with pytest.raises(tokens.BadToken):
+            check(bad)
+        with pytest.raises(tokens.BadToken):
+            tokens.issuer(noise.decode("latin-1"))
+
+
+def node_at(path, name="gd.example") -> NodeConfig:
+    return NodeConfig(name, "gd", {"en": "Guangdong"}, "https://gd.example", "https://data.gd.example", path)
+
+
+def card(path, **more) -> bytes:
+    made = cards.make(
+        node_at(path), KEY, log_vkey="gd.example+00+AA", witness_vkey="gd.example/witness+00+AA"
+    )
+    return json.dumps({**json.loads(made), **more}).encode() if more else made
+
+
+def test_a_card_is_read_back_and_has_a_fingerprint(tmp_path):
+    read = cards.read(card(tmp_path))
+    assert (read.participant_id, read.data_url) == ("gd.example", "https://data.gd.example")
+    assert len(cards.fingerprint(read).split()) == 8
+    assert "d" not in read.protocol_key, "no private key leaves"
+
+
+@pytest.mark.parametrize("change", [
+    {"url": "https://evil.example"}, {"participant_id": "hk.example"}, {"signature": "AAAA"}, {"signature": "%"},
+    {"protocol_key": keys.public(OKPKey.generate_key("Ed25519"))}, {"card": "wantong-card/9"},
+    {"protocol_key": {"kty": "oct", "k": "AA"}}, {"name": 1.5},
+])  # fmt: skip
+def test_a_changed_card_is_refused(tmp_path, change):
+    with pytest.raises(cards.BadCard):
+        cards.read(card(tmp_path, **change))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b"x" * (65 << 10)])
+def test_what_is_no_card_is_refused(data):
+    with pytest.raises(cards.BadCard):
+        cards.read(data)
+
+
+def test_keys_are_made_once_and_readable_by_nobody_else(tmp_path):
+    keys.generate(tmp_path / "keys")
+    first = keys.load(tmp_path / "keys", keys.PROTOCOL).thumbprint()
+    keys.generate(tmp_path / "keys")
+    assert keys.load(tmp_path / "keys", keys.PROTOCOL).thumbprint() == first
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "keys").iterdir()} == {
+        "protocol.key": "0o600", "data.key": "0o600",
+    }  # fmt: skip
+
+
+# --- with the database ------------------------------------------------------------------------------------------
+
+database = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def pinned(node):
+    key = OKPKey.generate_key("Ed25519")
+    other = NodeConfig(
+        "hk.example", "hk", {"en": "Hong Kong"}, "https://hk.example", "https://d.hk.example", node.directory
+    )
+    services.pin(cards.make(other, key, log_vkey="l", witness_vkey="w"))
+    return key
+
+
+def signed(key, node, **more) -> str:
+    request = tokens.Request("GET", f"{node.url}/x")
+    said = {
+        "issuer": "hk.example",
+        "audience": node.participant_id,
+        "request": request,
+        "now": datetime.now(UTC),
+    }
+    return "Bearer " + tokens.sign(key, **{**said, **more})
+
+
+def accept(header: str, node):
+    return verifiers.PinnedKeys().verify(header, tokens.Request("GET", f"{node.url}/x"))
+
+
+@database
+def test_a_pinned_node_is_known_and_its_token_works_once(node, pinned):
+    header = signed(pinned, node, message_id="m")
+    caller = accept(header, node)
+    assert (caller.peer.participant_id, caller.message_id) == ("hk.example", "m")
+    with pytest.raises(verifiers.Unauthenticated):
+        accept(header, node)
+
+
+@database
+def test_of_many_replays_at_one_moment_one_gets_in(node, pinned):
+    header, results, barrier = signed(pinned, node), [], Barrier(6)
+
+    def go():
+        barrier.wait()
+        try:
+            accept(header, node)
+            results.append("in")
+        except verifiers.Unauthenticated:
+            results.append("out")
+        finally:
+            connection.close()
+
+    threads = [Thread(target=go) for _ in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sorted(results) == ["in"] + ["out"] * 5
+
+
+@database
+def test_who_is_not_pinned_or_not_any_more_is_refused(node, pinned):
+    with pytest.raises(verifiers.Unauthenticated):
+        accept(signed(pinned, node, issuer="stranger.example"), node)
+    services.release(services.system("test"), "hk.example")
+    with pytest.raises(verifiers.Unauthenticated):
+        accept(signed(pinned, node), node)
+    with pytest.raises(services.UnknownPeer):
+        services.peer("hk.example")
+
+
+@database
+@pytest.mark.parametrize("header", ["", "Basic x", "Bearer", "Bearer " + "x" * 9000, 'Bearer {"a":1}'])
+def test_other_headers_are_refused(node, pinned, header):
+    with pytest.raises(verifiers.Unauthenticated):
+        accept(header, node)
+
+
+@database
+def test_pinning_again_renews_the_keys_and_nobody_pins_himself(node, pinned):
+    new = OKPKey.generate_key("Ed25519")
+    other = NodeConfig(
+        "hk.example",
+        "hk",
+        {"en": "Hong Kong"},
+        "https://new.hk.example",
+        "https://d.hk.example",
+        node.directory,
+    )
+    services.pin(cards.make(other, new, log_vkey="l", witness_vkey="w"))
+    assert Peer.objects.get().url == "https://new.hk.example"
+    assert accept(signed(new, node), node)
+    with pytest.raises(verifiers.Unauthenticated):
+        accept(signed(pinned, node), node)
+    with pytest.raises(services.NotThisNode):
+        services.pin(cards.make(node, new, log_vkey="l", witness_vkey="w"))
+
+
+@database
+def test_used_tokens_are_forgotten_when_they_could_not_be_replayed_anyway(node, pinned):
+    accept(signed(pinned, node), node)
+    assert verifiers.prune(datetime.now(UTC)) == 0
+    assert verifiers.prune(datetime.now(UTC) + timedelta(minutes=10)) == 1
+    assert not UsedToken.objects.exists()
