@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from wantong.cli.errors import explained
+from wantong.cli.errors import explained, language
 
 if TYPE_CHECKING:
     from wantong.node.demo.narration import Crossing, Step
@@ -86,7 +86,7 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
     with bay.running():
         console.print(f"[dim]{time.perf_counter() - began:5.1f} s[/dim]  three nodes run")
         narrator = Narrator(Terminal(console))
-        scenario.run(bay, narrator)
+        scenario.run(bay, narrator, language())
         ok = all(crossing.ok for crossing in narrator.crossings)
         seconds = round(time.perf_counter() - began, 1)
         console.print()

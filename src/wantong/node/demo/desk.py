@@ -1,0 +1,100 @@
+"""An operator's desk: the calls that a person's browser or a program makes at a node, with patience.
+
+Every act carries an Idempotency-Key and is repeated when the node does not answer, so that a node may be killed at
+any moment and the work is done once.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from wantong.node.bay import BayNode
+
+T = TypeVar("T")
+PATIENCE = 60.0
+PAUSE = 0.05
+
+
+class GaveUp(Exception):
+    """What should have happened did not within a minute; says what the world looked like."""
+
+
+class Refused(Exception):
+    """The node answered with a problem."""
+
+
+class Desk:
+    """One operator at one node."""
+
+    def __init__(self, node: BayNode, operator: str) -> None:
+        self.node, self.operator = node, operator
+        self.participant_id = node.settings.node.participant_id
+        self._client = node.client(operator)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON at ``/api`` + ``path``."""
+        return self._ask(lambda: self._client.get(f"/api{path}", params=query)).json()
+
+    def act(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST, once, however often it has to be repeated."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return self._ask(lambda: self._client.post(f"/api{path}", json=dict(body or {}), headers=key)).json()
+
+    def publish(self, path: Path, metadata: Mapping[str, Any]) -> Any:
+        """Offer a file; the id in ``metadata`` makes a repetition harmless."""
+
+        def send() -> httpx.Response:
+            with path.open("rb") as file:
+                return self._client.post(
+                    "/api/datasets",
+                    data={"metadata": json.dumps(metadata)},
+                    files={"file": (path.name, file, "text/csv")},
+                )
+
+        return self._ask(send).json()
+
+    def receipt(self, log_entry: str, target: Path) -> Path:
+        """Fetch a receipt as soon as both other nodes have witnessed it."""
+
+        def fetch() -> bytes | None:
+            answer = self._client.get(f"/log/receipts/{log_entry}")
+            return answer.content if answer.status_code == 200 else None
+
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(until(lambda: quietly(fetch), f"a receipt of {log_entry}"))
+        return target
+
+    def _ask(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+        def once() -> httpx.Response | None:
+            answer = request()
+            return None if answer.status_code >= 500 else answer
+
+        answer = until(lambda: quietly(once), f"an answer of {self.node.url}")
+        if answer.status_code >= 400:
+            raise Refused(f"{answer.request.method} {answer.request.url.path}: {answer.text[:600]}")
+        return answer
+
+
+def quietly(call: Callable[[], T]) -> T | None:
+    """The result, or None while the node cannot be reached."""
+    try:
+        return call()
+    except httpx.TransportError:
+        return None
+
+
+def until(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
+    """Look again and again until there is something. Raises :class:`GaveUp`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(PAUSE)
+    raise GaveUp(what)
