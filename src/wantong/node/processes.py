@@ -16,11 +16,11 @@ from typing import IO, Any
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
     """Ask the kernel to end this process when its parent ends, even by kill -9 (Linux; elsewhere a no-op)."""
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 from granian.constants import Interfaces
@@ -18,6 +19,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     host, _, port = settings.listen.web.rpartition(":")
+    # granian shares a taken port (SO_REUSEPORT) without a word; two nodes would answer in turn
+    with socket.create_server((host, int(port))):
+        pass
     Server(
         "wantong.node.wsgi:application",
         address=host,

@@ -1,6 +1,7 @@
 """The control plane and the pages, for any WSGI server."""
 
 import os
+import signal
 
 from django.core.wsgi import get_wsgi_application
 
@@ -12,5 +13,6 @@ if os.environ.get("WANTONG_NODE"):
 
     from wantong.node import logging, processes
 
-    processes.die_with_parent()
+    # a worker of granian leaves SIGTERM to its parent, so without one only this ends it
+    processes.die_with_parent(signal.SIGKILL)
     logging.configure(settings.LOG_LEVEL, "web")
