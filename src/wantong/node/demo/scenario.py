@@ -94,9 +94,9 @@ def social_insurance(stage: Stage, crossing: Crossing) -> None:
         purpose="benefit_portability",
         fields={
             "公民身份号码": "tokenise",
-            "出生日期": "generalise",
             "险种": "keep",
             "缴费月数": "keep",
+            "银行账号": "partial",
         },
         subject_column="公民身份号码",
         facts=GBA_FACTS
