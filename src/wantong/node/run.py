@@ -19,7 +19,7 @@ def run(directory: Path) -> None:
     """Bring the node up to date, start web, data plane and worker, and stay until SIGTERM or Ctrl-C."""
     settings = config.load(directory)
     logging.configure(settings.log_level, "node")
-    setup.prepare(directory)
+    setup.prepare_if_needed(directory)
     logger = structlog.get_logger("wantong.node")
 
     def notify(event: str, name: str, details: Mapping[str, Any]) -> None:

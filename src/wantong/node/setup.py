@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import wantong
 from wantong.ground.config import NodeConfig
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
@@ -89,7 +93,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def prepare(directory: Path) -> None:
-    """Bring keys and database of a node up to this version: run before anything else of it starts."""
+    """Bring keys and database of a node up to this version: done before anything else of it starts."""
     enter(directory)
     from django.core.management import call_command
 
@@ -97,6 +101,32 @@ def prepare(directory: Path) -> None:
 
     generate_keys(config.current())
     call_command("migrate", verbosity=0, interactive=False)
+    _replace(directory / PREPARED, _edition(directory).encode())
+
+
+def prepare_if_needed(directory: Path) -> None:
+    """:func:`prepare` in a process of its own, unless this version has done it already.
+
+    The supervisor stays small that way, and a restart is quick. Raises subprocess.CalledProcessError.
+    """
+    marker = directory / PREPARED
+    if not marker.exists() or marker.read_text() != _edition(directory):
+        code = "import sys, pathlib; from wantong.node import setup; setup.prepare(pathlib.Path(sys.argv[1]))"
+        subprocess.run([sys.executable, "-c", code, str(directory)], check=True)  # noqa: S603 - our own code
+
+
+PREPARED = "run/prepared"
+
+
+def _edition(directory: Path) -> str:
+    """What a database and keys must fit: this version, its migrations, the settings file."""
+    package = Path(wantong.__file__).parent
+    parts = [
+        wantong.__version__,
+        *sorted(str(p.relative_to(package)) for p in package.glob("**/migrations/0*.py")),
+    ]
+    parts.append((directory / "node.toml").read_text("utf-8"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def generate_keys(node: NodeConfig) -> None:

@@ -7,16 +7,18 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest
 from ninja import File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
 from wantong.border.exchange import crossings, services
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.models import Agreement, Dataset, Negotiation, ReceivedDataset
-from wantong.border.exchange.problems import BadMetadata
+from wantong.border.exchange.problems import BadMetadata, UnknownProcess
+from wantong.border.gate.declarations.models import Holding
 from wantong.border.trust import services as trust
 from wantong.ground import config
+from wantong.ground.http.auth import require
 
 router = Router(tags=["exchange"])
 CHUNK = 1 << 20
@@ -195,3 +197,16 @@ def received(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for row in ReceivedDataset.objects.select_related("transfer").order_by("-received_at")[:200]
     ]
+
+
+@router.get("/received/{transfer_id}/data")
+def received_data(request: HttpRequest, transfer_id: str) -> FileResponse:
+    """The data itself, as it stands now: who withdrew is struck, what has reached its term is gone (404)."""
+    row = ReceivedDataset.objects.filter(transfer__id=transfer_id).first()
+    held = Holding.objects.filter(
+        declaration__transfer_id=transfer_id, declaration__direction="import", deleted_at=None
+    ).first()
+    if row is None or held is None:
+        raise UnknownProcess(process=transfer_id)
+    require(request.auth, "declarer", "approver", "operator")
+    return FileResponse(Path(held.path).open("rb"), as_attachment=True, filename=row.filename)

@@ -42,6 +42,10 @@ class Desk:
         """The JSON at ``/api`` + ``path``."""
         return self._ask(lambda: self._client.get(f"/api{path}", params=query)).json()
 
+    def text(self, path: str) -> str:
+        """The body at ``/api`` + ``path``."""
+        return self._ask(lambda: self._client.get(f"/api{path}")).text
+
     def act(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """POST, once, however often it has to be repeated."""
         key = {"Idempotency-Key": uuid.uuid4().hex}

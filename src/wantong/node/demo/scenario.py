@@ -43,7 +43,9 @@ class Stage:
         self.clerks = {place: Desk(node, "clerk") for place, node in self.bay.nodes.items()}
         self.officers = {place: Desk(node, "officer") for place, node in self.bay.nodes.items()}
 
-    def say(self, message: str, rules: Sequence[str] = (), citations: Sequence[str] = (), **params: Any) -> None:
+    def say(
+        self, message: str, rules: Sequence[str] = (), citations: Sequence[str] = (), **params: Any
+    ) -> None:
         self.narrator.step(t(f"demo.{message}", self.lang, **params), tuple(rules), tuple(citations))
 
 
@@ -100,7 +102,12 @@ def social_insurance(stage: Stage, crossing: Crossing) -> None:
         },
         subject_column="公民身份号码",
         facts=GBA_FACTS
-        | {"to_area": "hk", "to_jurisdiction": "HK", "contract": "gba_cn_hk", "chosen_route": "gba_standard_contract"},
+        | {
+            "to_area": "hk",
+            "to_jurisdiction": "HK",
+            "contract": "gba_cn_hk",
+            "chosen_route": "gba_standard_contract",
+        },
     )
     willing = [person.number for person in everyone[:470]]
     consents = grant(stage, crossing, shipment, willing)
@@ -119,7 +126,10 @@ def social_insurance(stage: Stage, crossing: Crossing) -> None:
         raise GaveUp("something left that was not released")
     stage.say("only-released", rows=len(rows), fields=len(rows[0]))
     stage.officers[crossing.source].act(f"/consents/{consents[1]}/withdraw")
-    until(lambda: len(sent.received_rows()) == 468 or None, "the receiver strikes the record of who withdrew later")
+    until(
+        lambda: len(sent.received_rows()) == 468 or None,
+        "the receiver strikes the record of who withdrew later",
+    )
     stage.say("withdrawn-after", citations=("PIPL 15", "PIPL 47"))
 
 
@@ -150,7 +160,9 @@ def medical_claims(stage: Stage, crossing: Crossing) -> None:
 def important_data(stage: Stage, crossing: Crossing) -> None:
     """A listed file: held, and the authority is named."""
     path = stage.scratch / "grid_load.csv"
-    path.write_text("substation,hour,megawatt\n" + "".join(f"S{n % 40:02d},{n % 24},{n * 7 % 900}\n" for n in range(960)))
+    path.write_text(
+        "substation,hour,megawatt\n" + "".join(f"S{n % 40:02d},{n % 24},{n * 7 % 900}\n" for n in range(960))
+    )
     shipment = Shipment(
         dataset_id=f"urn:wantong:gd:grid-load:{run_id()}",
         path=path,
@@ -196,7 +208,13 @@ def members_to_macao(stage: Stage, crossing: Crossing) -> None:
         fields={"member": "tokenise", "email": "redact", "interest": "keep"},
         subject_column="member",
         legal_basis="contract",
-        facts={"is_personal": True, "from_area": "hk", "to_area": "mo", "to_jurisdiction": "MO", "n_sensitive": 0},
+        facts={
+            "is_personal": True,
+            "from_area": "hk",
+            "to_area": "mo",
+            "to_jurisdiction": "MO",
+            "n_sensitive": 0,
+        },
     )
     sent = ship(stage, crossing, shipment)
     satisfy(stage, sent)
@@ -305,15 +323,11 @@ class Sent:
         return until(look, "the gate's answer")
 
     def received_rows(self) -> list[dict[str, str]]:
-        """What the receiver now holds, read from his disk as his own programs would."""
-        node = self.stage.bay.nodes[self.crossing.target]
-        rows = self.stage.clerks[self.crossing.target].get("/received")
-        mine = next((row for row in rows if row["transfer_id"] == self.consumer_transfer), None)
-        if mine is None:
+        """What the receiver now holds, fetched as his own programs would; empty while there is nothing."""
+        desk = self.stage.clerks[self.crossing.target]
+        if all(row["transfer_id"] != self.consumer_transfer for row in desk.get("/received")):
             return []
-        path = node.directory / "blobs" / mine["path"] if not Path(mine["path"]).is_absolute() else Path(mine["path"])
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        return list(csv.DictReader(desk.text(f"/received/{self.consumer_transfer}/data").splitlines()))
 
 
 def grant(stage: Stage, crossing: Crossing, shipment: Shipment, identifiers: Sequence[str]) -> list[str]:
@@ -398,7 +412,9 @@ def ship(stage: Stage, crossing: Crossing, shipment: Shipment) -> Sent:
         pid: str | None = seen["counterpart_pid"].removeprefix("urn:uuid:") or None
         return pid
 
-    sent = Sent(stage, crossing, shipment, transfer["id"], until(known, "the provider's word on the transfer"))
+    sent = Sent(
+        stage, crossing, shipment, transfer["id"], until(known, "the provider's word on the transfer")
+    )
     declaration = sent.settled()
     found = declaration["classification"] or {}
     kinds = sorted({f["kind"] for f in found.get("findings", ())})
@@ -433,7 +449,10 @@ def satisfy(stage: Stage, sent: Sent) -> None:
             {
                 "act": act,
                 "note": t("demo.note", stage.lang),
-                "document": {"title": t("demo.paper", stage.lang), "number": f"DEMO-{uuid.uuid4().hex[:8].upper()}"},
+                "document": {
+                    "title": t("demo.paper", stage.lang),
+                    "number": f"DEMO-{uuid.uuid4().hex[:8].upper()}",
+                },
                 "requirements": [r["id"] for r in mine],
             },
         )
@@ -449,7 +468,9 @@ def stop(stage: Stage, crossing: Crossing, sent: Sent) -> None:
     if missing:
         stage.say("asks", facts=", ".join(missing))
     else:
-        stage.say("stopped", what=", ".join(r["name"] for r in seen["waiting_for"]), authorities=", ".join(names))
+        stage.say(
+            "stopped", what=", ".join(r["name"] for r in seen["waiting_for"]), authorities=", ".join(names)
+        )
     rows = stage.clerks[crossing.target].get("/received")
     if any(row["transfer_id"] == sent.consumer_transfer for row in rows):
         raise GaveUp("something arrived all the same")
@@ -462,7 +483,9 @@ def arrive(stage: Stage, crossing: Crossing, sent: Sent) -> None:
     def look() -> Mapping[str, Any] | None:
         seen = sent.declaration()
         if seen["state"] in ("held", "refused", "waiting") and seen["waiting_for"]:
-            raise GaveUp(f"{seen['state']}: waits for {[r['id'] for r in seen['waiting_for']]} ({seen['reason']})")
+            raise GaveUp(
+                f"{seen['state']}: waits for {[r['id'] for r in seen['waiting_for']]} ({seen['reason']})"
+            )
         return seen if seen["state"] in DELIVERED else None
 
     seen = until(look, "the delivery")
