@@ -112,7 +112,7 @@ def social_insurance(stage: Stage, crossing: Crossing) -> None:
     willing = [person.number for person in everyone[:470]]
     consents = grant(stage, crossing, shipment, willing)
     sent = ship(stage, crossing, shipment)
-    stage.say("waits", what=", ".join(sorted(r["name"] for r in sent.declaration()["waiting_for"])))
+    stage.say("waits", what=", ".join(sorted(r["name"] for r in sent.settled()["needs"])))
     stage.officers[crossing.source].act(f"/consents/{consents[0]}/withdraw")
     stage.say("withdrawn-before", citations=("PIPL 15",))
     satisfy(stage, sent)
@@ -303,14 +303,19 @@ class Sent:
     shipment: Shipment
     consumer_transfer: str
     provider_transfer: str
+    _declaration: str = ""
 
     def declaration(self) -> Mapping[str, Any]:
         """The declaration at the sender's gate, in full."""
         desk = self.stage.officers[self.crossing.source]
-        found = until(
-            lambda: desk.get("/declarations", transfer_id=self.provider_transfer), "a declaration at the gate"
-        )
-        detail: Mapping[str, Any] = desk.get(f"/declarations/{found[0]['id']}")
+
+        def look() -> str | None:
+            name: str = desk.get(f"/transfers/{self.provider_transfer}")["declaration_id"]
+            return name or None
+
+        if not self._declaration:
+            self._declaration = until(look, "a declaration at the gate")
+        detail: Mapping[str, Any] = desk.get(f"/declarations/{self._declaration}", lang=self.stage.lang)
         return detail
 
     def settled(self) -> Mapping[str, Any]:
@@ -419,9 +424,7 @@ def ship(stage: Stage, crossing: Crossing, shipment: Shipment) -> Sent:
     found = declaration["classification"] or {}
     kinds = sorted({f["kind"] for f in found.get("findings", ())})
     stage.say("classified", kinds=", ".join(kinds) or "–")
-    decision = declaration["decision"]
-    if decision:
-        assessment = decision["assessment"]
+    if assessment := declaration["assessment"]:
         crossing.route = assessment["primary_route"]
         stage.say(
             "decided",
@@ -439,13 +442,13 @@ def satisfy(stage: Stage, sent: Sent) -> None:
     desk = stage.officers[sent.crossing.source]
     for _ in range(10):
         seen = sent.settled()
-        open_ = [r for r in seen["waiting_for"] if r["act"]]
+        open_ = [r for r in seen["needs"] if r["act"]]
         if seen["state"] not in ("waiting", "held") or not open_:
             return
         act = open_[0]["act"]
         mine = [r for r in open_ if r["act"] == act]
         desk.act(
-            f"/declarations/{seen['id']}/acts",
+            f"/declarations/{seen['id']}/act",
             {
                 "act": act,
                 "note": t("demo.note", stage.lang),
@@ -462,14 +465,14 @@ def satisfy(stage: Stage, sent: Sent) -> None:
 def stop(stage: Stage, crossing: Crossing, sent: Sent) -> None:
     """The end of a crossing that does not go through: why, and proof that it did not."""
     seen = sent.settled()
-    missing = [r["name"] for r in seen["waiting_for"] if r["kind"] == "facts"]
+    missing = [r["name"] for r in seen["needs"] if r["kind"] == "facts"]
     crossing.outcome = "needs_info" if missing else seen["state"]
-    names = seen["decision"]["assessment"]["authorities"] if seen["decision"] else []
+    names = seen["assessment"]["authorities"] if seen["assessment"] else []
     if missing:
         stage.say("asks", facts=", ".join(missing))
     else:
         stage.say(
-            "stopped", what=", ".join(r["name"] for r in seen["waiting_for"]), authorities=", ".join(names)
+            "stopped", what=", ".join(r["name"] for r in seen["needs"]), authorities=", ".join(names)
         )
     rows = stage.clerks[crossing.target].get("/received")
     if any(row["transfer_id"] == sent.consumer_transfer for row in rows):
@@ -497,11 +500,10 @@ def arrive(stage: Stage, crossing: Crossing, sent: Sent) -> None:
 
 def prove(stage: Stage, crossing: Crossing, declaration: Mapping[str, Any]) -> None:
     """Fetch the receipt of the last outcome that was logged, if the gate logs this outcome."""
-    entries = [action["log_entry"] for action in declaration["actions"] if action["log_entry"]]
-    if not entries:
+    if not declaration["receipt_entry"]:
         return
     name = f"{crossing.id}-{crossing.source}-{crossing.target}.receipt"
-    path = stage.officers[crossing.source].receipt(entries[-1], stage.bay.receipts / name)
+    path = stage.officers[crossing.source].receipt(declaration["receipt_entry"], stage.bay.receipts / name)
     crossing.receipt = str(path)
     stage.say("receipt")
 
