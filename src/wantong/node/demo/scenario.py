@@ -471,9 +471,7 @@ def stop(stage: Stage, crossing: Crossing, sent: Sent) -> None:
     if missing:
         stage.say("asks", facts=", ".join(missing))
     else:
-        stage.say(
-            "stopped", what=", ".join(r["name"] for r in seen["needs"]), authorities=", ".join(names)
-        )
+        stage.say("stopped", what=", ".join(r["name"] for r in seen["needs"]), authorities=", ".join(names))
     rows = stage.clerks[crossing.target].get("/received")
     if any(row["transfer_id"] == sent.consumer_transfer for row in rows):
         raise GaveUp("something arrived all the same")
@@ -485,10 +483,8 @@ def arrive(stage: Stage, crossing: Crossing, sent: Sent) -> None:
 
     def look() -> Mapping[str, Any] | None:
         seen = sent.declaration()
-        if seen["state"] in ("held", "refused", "waiting") and seen["waiting_for"]:
-            raise GaveUp(
-                f"{seen['state']}: waits for {[r['id'] for r in seen['waiting_for']]} ({seen['reason']})"
-            )
+        if seen["state"] == "refused" or (seen["state"] in ("held", "waiting") and seen["needs"]):
+            raise GaveUp(f"{seen['state']}: waits for {[r['id'] for r in seen['needs']]}")
         return seen if seen["state"] in DELIVERED else None
 
     seen = until(look, "the delivery")

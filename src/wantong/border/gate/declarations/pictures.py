@@ -165,6 +165,8 @@ def needs(projection: Projection, possible: Sequence[str], lang: str) -> list[Ne
             may_act=r["act"] in possible,
         )
         for r in projection.waiting_for
+        if r["id"]
+        not in projection.met  # what is met leaves the list before the gate has taken its next step
     ]
 
 

@@ -403,7 +403,9 @@ class _Builder:
             self.errors.append(f"{whose}: unknown kind {kind}")
         route = entry.get("route", entry.get("outcome", {}).get("route"))
         if (route is None) != (kind == "duty"):
-            self.errors.append(f"{whose}: a rule of kind {kind} {'needs a' if route is None else 'has no'} route")
+            self.errors.append(
+                f"{whose}: a rule of kind {kind} {'needs a' if route is None else 'has no'} route"
+            )
         elif route is not None and (route not in self.routes or route == NEEDS_INFO):
             self.errors.append(f"{whose}: unknown route {route}")
         if entry["confidence"] not in CONFIDENCE:
