@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     "--lang", type=click.Choice(i18n.LANGUAGES), help="Language of the answer.  [default: your locale's]"
 )
 @click.option(
+    "--pdf",
+    "dossier",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Also write the dossier there: answer, checklists, outlines, notice.",
+)
+@click.option(
     "--rules",
     "path",
     type=click.Path(path_type=Path),
@@ -45,6 +51,7 @@ def command(
     explained: bool,
     on: dt.datetime | None,
     lang: str | None,
+    dossier: Path | None,
     path: Path | None,
 ) -> None:
     """Assess the facts in FILE (YAML or JSON; - for standard input) by their names in the rule base.
@@ -65,6 +72,14 @@ def command(
         given = known.get("transfer_date")
         if day is not None and given is not None and given != day:
             click.echo(i18n.t("assess.other-day", lang, on=day, given=given), err=True)
+        if dossier is not None:
+            from wantong.border.gate.rules.dossier import pdf
+
+            made = pdf(known, lang, on=day, base=base)
+            try:
+                dossier.write_bytes(made.content)
+            except OSError as error:
+                raise click.FileError(str(dossier), error.strerror or "") from error
         if as_json:
             answer = (explain if explained else assess)(facts, day, base=base).to_dict()
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
