@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import typst
+from click.testing import CliRunner
 from pypdf import PdfReader
 
 from wantong.border.gate.rules import RuleBase, UnknownFacts, assess
 from wantong.border.gate.rules.dossier import _DATA, compose, outlines_for, pdf
 from wantong.border.gate.rules.texts import texts
+from wantong.cli.assess import command
 from wantong.ground import i18n, yamlfile
 from wantong.ground.i18n import LANGUAGES
 
@@ -235,3 +237,15 @@ def test_every_label_of_the_dossier_is_used():
 
 def test_the_titles_it_prints_are_those_of_the_texts():
     assert compose(MACAO, "pt").story.authorities[1].name == texts().authorities["MO_DSPDP"]["name"]["pt"]
+
+
+def test_the_command_writes_the_same_dossier(tmp_path: Path):
+    facts, target = tmp_path / "facts.json", tmp_path / "dossier.pdf"
+    facts.write_text(json.dumps(MACAO))
+    done = CliRunner().invoke(command, [str(facts), "--json", "--lang", "pt", "--pdf", str(target)])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["primary_route"] == "gba_standard_contract"
+    assert target.read_bytes() == pdf(MACAO, "pt").content
+    nowhere = CliRunner().invoke(command, [str(facts), "--pdf", str(tmp_path / "no" / "x.pdf")])
+    assert nowhere.exit_code == 1
+    assert "no/x.pdf" in nowhere.output

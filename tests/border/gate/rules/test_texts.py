@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wantong.border.gate.rules import RuleBase
+from wantong.border.gate.rules import RuleBase, assess
 from wantong.border.gate.rules.texts import _FOLDER, _chinese, day, number, texts
 from wantong.ground import yamlfile
 from wantong.ground.i18n import LANGUAGES
@@ -144,3 +144,19 @@ def test_says_values_as_people_do():
     assert day(dt.date(2026, 12, 1), "zh-hans") == "2026年12月1日"
     assert day(dt.date(2026, 12, 1), "en") == "1 December 2026"
     assert TEXTS.term(10, "working_days", "zh-hans") == "10个工作日"
+
+
+def test_cites_only_what_is_law_between_the_two_places():
+    both = "GBAHK 5 (by a secondary index); GBAMO 5 (by a secondary index); PIPL 39; standard contracts"
+    assert TEXTS.between(both, "CN", "MO") == "GBAMO 5 (by a secondary index); PIPL 39; standard contracts"
+    assert TEXTS.between(both, "HK", "CN").startswith("GBAHK 5")
+    assert TEXTS.between("PDPO 2", "CN", "MO") == ""
+    assert TEXTS.between(both) == TEXTS.between(both, "CN") == both
+
+
+def test_no_duty_of_any_answer_loses_all_its_articles():
+    for case in BASE.cases:
+        ends = case["facts"]["from_jurisdiction"], case["facts"]["to_jurisdiction"]
+        answer = assess(case["facts"])
+        for name in (*answer.before, *answer.obligations):
+            assert TEXTS.between(BASE.obligations[name].citation, *ends), (case["id"], name)

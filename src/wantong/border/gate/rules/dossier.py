@@ -208,12 +208,13 @@ def pdf(
 
 
 def _outline(text: OutlineText, facts: Mapping[str, Any], lang: str) -> Outline:
+    ends = [facts[end] for end in ("from_jurisdiction", "to_jurisdiction") if end in facts]
     identifier = next(name for name, outline in _outlines().items() if outline is text)
     return Outline(
         identifier,
         text.title[lang],
         text.preface[lang],
-        tuple(texts().cite(source, lang) for source in text.source),
+        tuple(texts().cite(s, lang) for s in text.source if texts().between(s, *ends)),
         tuple(
             Section(
                 section["heading"][lang],

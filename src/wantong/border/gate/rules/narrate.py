@@ -142,11 +142,13 @@ def fact_said(name: str, value: Any, lang: str) -> Fact:
 class _Narrator:
     def __init__(self, base: RuleBase, words: Texts, lang: str) -> None:
         self.base, self.words, self.lang = base, words, lang
+        self.ends: tuple[str, ...] = ()
 
     def narrative(self, explanation: Explanation, facts: Mapping[str, Any]) -> Narrative:
         answer, words, lang = explanation.assessment, self.words, self.lang
         route = words.routes[answer.primary_route]
         given = {name: value for name, value in facts.items() if value is not None}
+        self.ends = tuple(given[name] for name in ("from_jurisdiction", "to_jurisdiction") if name in given)
         ends = [
             words.value(name, given[name], lang)
             for name in ("from_jurisdiction", "to_jurisdiction")
@@ -190,7 +192,7 @@ class _Narrator:
 
     def duty(self, name: str) -> Duty:
         said = self.words.obligations[name]
-        citation = self.base.obligations[name].citation
+        citation = self.words.between(self.base.obligations[name].citation, *self.ends)
         return Duty(
             name, said["name"][self.lang], said["text"][self.lang], self.words.cite(citation, self.lang)
         )

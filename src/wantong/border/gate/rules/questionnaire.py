@@ -184,6 +184,7 @@ def _question(name: str, state: State, lang: str, today: dt.date, base: RuleBase
     kind = {"bool": "choice", "enum": "choice", "int": "number", "date": "date"}[fact.type]
     if not typed and kind == "date":
         typed = today.isoformat()
+    ends = [state.facts[end] for end in ("from_jurisdiction", "to_jurisdiction") if end in state.facts]
     values: Iterable[Any] = (True, False) if fact.type == "bool" else fact.values
     choices = [
         Choice(spell(value), _label(name, value, lang), spell(value) == typed)
@@ -197,7 +198,9 @@ def _question(name: str, state: State, lang: str, today: dt.date, base: RuleBase
         kind=kind,
         question=words.question[lang],
         help=words.help[lang],
-        articles=tuple(texts().cite(article, lang) for article in words.articles),
+        articles=tuple(
+            texts().cite(article, lang) for article in words.articles if texts().between(article, *ends)
+        ),
         choices=tuple(choices),
         typed="" if typed == UNKNOWN else typed,
         fault=state.faults.get(name, ""),

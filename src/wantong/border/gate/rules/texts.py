@@ -46,12 +46,13 @@ class FactText:
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """A legal text: ``original`` names the languages whose title is the official one."""
+    """A legal text: ``original`` names the languages whose title is official, ``places`` where it is law."""
 
     title: LanguageMap
     short: LanguageMap
     original: tuple[str, ...]
     style: str
+    places: frozenset[str]
     items: frozenset[str]
 
 
@@ -105,6 +106,18 @@ class Texts:
             return said
         parts = [self._say(part, lang) or part for part in citation.split("; ")]
         return ("；" if lang in _CJK else "; ").join(parts)
+
+    def between(self, citation: str, *ends: str) -> str:
+        """The parts of ``citation`` that are law between the places ``ends``; all of it if they are not known.
+
+        A duty cites the contract with Hong Kong and the one with Macao; between two places only one is law.
+        """
+        parts = [
+            part
+            for part in citation.split("; ")
+            if (name := self.document_of(part)) is None or self.documents[name].places <= set(ends)
+        ]
+        return "; ".join(parts) if len(ends) > 1 else citation
 
     def knows(self, citation: str) -> bool:
         """Whether :meth:`cite` can say all of ``citation`` in words of the language asked for."""
@@ -209,6 +222,7 @@ def texts() -> Texts:
                 v["short"],
                 tuple(v["original"]),
                 v["style"],
+                frozenset(v["places"]),
                 frozenset(map(str, v.get("items", ()))),
             )
             for k, v in data["documents"].items()
