@@ -20,7 +20,7 @@ import yaml
 
 from wantong.border.gate.rules import grammar
 from wantong.border.gate.rules.calendars import Calendar
-from wantong.ground import canonical
+from wantong.ground import canonical, yamlfile
 from wantong.ground.problems import Problem
 
 Kind = Literal["gate", "exempt", "mandatory", "route", "default", "option", "duty"]
@@ -29,7 +29,6 @@ KINDS: frozenset[str] = DECIDING | {"option", "duty"}
 CONFIDENCE: tuple[str, ...] = ("high", "medium", "low")
 UNITS: frozenset[str] = frozenset({"working_days", "days", "months"})
 NEEDS_INFO = "needs_info"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CASES = "cases"
 _BESIDE = frozenset({"messages", "texts", _CASES})
 _PACKAGED = Path(str(resources.files("wantong.border.gate.rules"))) / "data"
@@ -258,8 +257,8 @@ def read(path: Path) -> dict[str, Any]:
         if _BESIDE & set(file.relative_to(path).parts[:-1]):
             continue  # translations and cases live beside the law and are no part of it
         try:
-            content = yaml.load(file.read_text("utf-8"), Loader=_LOADER)  # noqa: S506 - both are safe loaders
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            content = yamlfile.load(file)
+        except yaml.YAMLError as error:
             errors.append(f"{file.name}: {error}")
             continue
         if not isinstance(content, dict):

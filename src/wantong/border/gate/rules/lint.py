@@ -39,12 +39,8 @@ class Finding:
 
 def check(base: RuleBase) -> tuple[Finding, ...]:
     """Every finding on ``base``, errors first."""
-    machine = engine(base)
-    found = dict.fromkeys(
-        finding
-        for part in (_logic(machine), _sources(base), _references(base), _cases(machine))
-        for finding in part
-    )
+    parts = (logic(base), sources(base), references(base), cases(base))
+    found = dict.fromkeys(finding for part in parts for finding in part)
     return tuple(sorted(found, key=lambda f: (_RANK[f.severity], f.kind, f.subject)))
 
 
@@ -63,7 +59,9 @@ def _programs(machine: Engine) -> Iterator[Program]:
                     yield machine.programs.on(day, origin, destination)
 
 
-def _logic(machine: Engine) -> Iterator[Finding]:
+def logic(base: RuleBase) -> Iterator[Finding]:
+    """Rules that can never hold or decide, rules that disagree, facts without an answer; by search over all facts."""
+    machine = engine(base)
     can_hold: set[str] = set()
     can_decide: set[str] = set()
     programs = list(_programs(machine))
@@ -111,7 +109,8 @@ def _gaps(programs: Sequence[Program]) -> Iterator[Finding]:
         yield Finding("note", "gap", subject, f"some facts have no answer before {covered}")
 
 
-def _sources(base: RuleBase) -> Iterator[Finding]:
+def sources(base: RuleBase) -> Iterator[Finding]:
+    """Missing, unknown, undated and thin sources; rules older than what they cite; gates that leave a way round."""
     for rule in base.rules:
         known = [base.documents[d] for d in map(document_of, rule.citations) if d in base.documents]
         if not rule.citations:
@@ -120,9 +119,8 @@ def _sources(base: RuleBase) -> Iterator[Finding]:
             if document_of(citation) not in base.documents:
                 yield Finding("error", "unknown-document", rule.id, f"{citation!r} names no known document")
         if rule.confidence == "low":
-            yield Finding(
-                "note", "low-confidence", rule.id, "its route is provisional until a human signs off"
-            )
+            told = "must be checked" + ("; its route waits for a named human" if rule.decides else "")
+            yield Finding("note", "low-confidence", rule.id, told)
         if rule.confidence == "high" and known and all(d.seen in _THIN for d in known):
             seen = ", ".join(f"{d.id}: {d.seen}" for d in known)
             yield Finding(
@@ -148,7 +146,8 @@ def _sources(base: RuleBase) -> Iterator[Finding]:
             yield Finding("error", "unknown-document", obligation.id, text)
 
 
-def _references(base: RuleBase) -> Iterator[Finding]:
+def references(base: RuleBase) -> Iterator[Finding]:
+    """What stands in the base and is used by nothing."""
     facts = {name for r in base.rules for name in grammar.facts_in(r.when)} | {
         "transfer_date", "from_jurisdiction", "to_jurisdiction",
     }  # fmt: skip
@@ -181,7 +180,9 @@ def _figures(rule: Rule) -> Iterator[str]:
                 yield value.name
 
 
-def _cases(machine: Engine) -> Iterator[Finding]:
+def cases(base: RuleBase) -> Iterator[Finding]:
+    """Worked cases that come out otherwise than they say, and rules that no case tries."""
+    machine = engine(base)
     fired: set[str] = set()
     for case in machine.base.cases:
         try:
