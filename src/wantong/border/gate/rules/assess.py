@@ -14,18 +14,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
 
 from wantong.border.gate.rules import facts as fact_checks
 from wantong.border.gate.rules.base import NEEDS_INFO, Rule, RuleBase, day_of
 from wantong.border.gate.rules.calendars import add_months
 from wantong.border.gate.rules.compile import FALSE, Compiled, Program, Programs
 
-NO_RULE = (
-    "no_rule"  # stands in missing_facts when no fact is missing but the rule base has no rule for the case
-)
+# stands in missing_facts when no fact is missing but the rule base has no rule for the case
+NO_RULE = "no_rule"
 FRAME = ("transfer_date", "from_jurisdiction", "to_jurisdiction")  # without these no law can be chosen
 
 
@@ -414,16 +413,14 @@ def due(base: RuleBase, rule: Rule, day: dt.date) -> Due:
     )
 
 
-_engines: WeakKeyDictionary[RuleBase, Engine] = WeakKeyDictionary()
-
-
 def engine(base: RuleBase | None = None) -> Engine:
-    """The engine of ``base`` (by default the packaged one), built once."""
-    base = base or RuleBase.load()
-    found = _engines.get(base)
-    if found is None:
-        found = _engines[base] = Engine(base)
-    return found
+    """The engine of ``base`` (by default the packaged one); those of the last few bases are kept."""
+    return _engine(base or RuleBase.load())
+
+
+@lru_cache(maxsize=8)
+def _engine(base: RuleBase) -> Engine:
+    return Engine(base)
 
 
 def assess(
