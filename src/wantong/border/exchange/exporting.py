@@ -126,7 +126,7 @@ def ended(process: Transfer) -> None:
     if process.state == transfer.COMPLETED and outgoing.has_left(folder, process.id):
         gate.delivered(_peer_actor(process), process.id)
     else:
-        outgoing.take_back(folder, process.id)
+        gate.abandoned(EXCHANGE, process.id, "export", process.reason or "the transfer has ended")
 
 
 def meter(transfer_id: str) -> dict[str, Any]:

@@ -322,7 +322,7 @@ def test_bad_input_is_told_and_nothing_is_stored(told, tmp_path):
     empty.touch()
     twice = write_csv(tmp_path / "twice.csv", ("a", "a"), [(1, 2)])
     broken = tmp_path / "broken.csv"
-    broken.write_bytes("姓名\n".encode("gb18030"))
+    broken.write_bytes(b"%PDF-1.7 nothing")
     cases = [
         ({"transfer_id": "../../etc"}, p.BadConsignment),
         ({"transfer_id": ".left"}, p.BadConsignment),
@@ -384,8 +384,9 @@ def test_a_payload_that_is_not_the_declared_one_is_refused(told, tmp_path):
 def test_a_row_that_breaks_off_refuses_the_whole(told, tmp_path):
     path = residents(tmp_path / "r.csv", 3)
     path.write_text(path.read_text() + resident(9) + ",half\n")
-    declaration = declare(path)
-    assert (declaration.state, declaration.actions.last().note) == ("refused", "payload-unreadable")
+    with pytest.raises(p.PayloadUnreadable):
+        services.declare(CHAN, consignment(path))
+    assert not Declaration.objects.exists()
 
 
 def test_two_transfers_cannot_slip_over_a_threshold_together(told, tmp_path):
@@ -429,3 +430,21 @@ def test_consent_that_has_ended_carries_nothing(told, tmp_path):
     allow()
     assert "consent:consent" in waiting(run(declaration))
     assert consent.of_person(resident(1)) == []
+
+
+def test_a_transfer_that_ends_takes_its_declaration_with_it(told, node, tmp_path):
+    waits = declare(residents(tmp_path / "w.csv", 3), transfer_id="waits")
+    agree([resident(n) for n in range(3)])
+    allow()
+    goes = confirm(declare(residents(tmp_path / "g.csv", 4), transfer_id="goes"))
+    left = confirm(declare(residents(tmp_path / "l.csv", 5), transfer_id="left"))
+    assert outgoing.claim(node.outgoing, "left")
+    for declaration in (waits, goes, left):
+        services.abandoned(actors.system("exchange"), declaration.transfer_id, "export", "terminated")
+        services.abandoned(actors.system("exchange"), declaration.transfer_id, "export", "terminated")
+        run(declaration)
+    assert [d.state for d in (waits, goes, left)] == ["refused", "refused", "released"]
+    assert outgoing.ready(node.outgoing, "goes") is None
+    assert {use.fate for use in consent.of_person(resident(0))[0].uses.filter(transfer_id="goes")} == {
+        "stopped"
+    }

@@ -57,7 +57,7 @@ def tokens(parcel):
 def token(node, number):
 
     return deliverable.pseudonym(
-        keys.pseudonym_key(node.keys, "social-insurance", HK, PURPOSE), resident(number)
+        resident(number), keys.pseudonym_key(node.keys, "social-insurance", HK, PURPOSE)
     )
 
 

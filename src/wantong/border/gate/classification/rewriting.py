@@ -165,6 +165,9 @@ class _Delimited:
             raise LimitReached(self._text.place, "columns", self._limits.columns)
         counts.columns.update(dialect.header)
         chosen = _chosen(dialect.header, columns)
+        width = len(dialect.header)
+        if columns is not None and len(set(dialect.header)) != width:
+            raise Damaged(self._text.place, "a column name stands twice")
         with target.open("w", encoding="utf-8-sig" if self._text.marked else "utf-8", newline="") as file:
             out = csv.writer(file, delimiter=dialect.delimiter, lineterminator="\n")
             if columns is None:
@@ -176,6 +179,12 @@ class _Delimited:
             size = 0
             try:
                 for row in reader:
+                    if columns is not None and len(row) != width:
+                        if not row:
+                            continue
+                        # a cell too many or too few, and every value may stand under another name
+                        reason = f"line {reader.line_num} has {len(row)} cells, not {width}"
+                        raise Damaged(self._text.place, reason)
                     rows.append(row)
                     size += len(row)
                     if len(rows) >= BATCH or size > 500_000:

@@ -321,6 +321,12 @@ def left(transfer_id: str) -> None:
     uses.update(fate=ConsentUse.Fate.LEFT)
 
 
+def stopped(transfer_id: str) -> None:
+    """The parcel of ``transfer_id`` will never leave: nothing that was prepared was used."""
+    uses = ConsentUse.objects.filter(transfer_id=transfer_id, fate=ConsentUse.Fate.PREPARED)
+    uses.update(fate=ConsentUse.Fate.STOPPED)
+
+
 def settle_withdrawn(transfer_id: str, *, has_left: bool) -> list[str]:
     """Settle the uses of withdrawn consents on a transfer, once: stopped, or recalled if the data ``has_left``.
 

@@ -1,30 +1,35 @@
-"""From a payload to what may leave: only some columns, only some rows, masked. One pass, constant memory."""
+"""From a payload to what may leave: only some columns, only some rows, masked. Streamed, in constant memory.
+
+The work is done by :mod:`wantong.border.gate.classification.masking`; this gives it the gate's questions.
+"""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Never
 
-from wantong.border.gate.consent.commitment import normal
+from wantong.border.gate.classification.marks import token
+from wantong.border.gate.classification.masking import ColumnsMissing as MaskColumnsMissing
+from wantong.border.gate.classification.masking import MaskReport, select
+from wantong.border.gate.classification.readers import ReadProblem
 from wantong.border.gate.declarations.problems import ColumnsMissing, PayloadMissing, PayloadUnreadable
 
-# a longer cell is no cell of a register, but an attack or a broken quotation mark
-MAX_CELL = 1 << 20
-MAX_COLUMNS = 10_000
-csv.field_size_limit(MAX_CELL)
+MEDIA_TYPES: Mapping[str, tuple[str, str]] = {
+    "csv": (".csv", "text/csv"),
+    "tsv": (".tsv", "text/tab-separated-values"),
+    "jsonl": (".jsonl", "application/jsonl"),
+    "json": (".json", "application/json"),
+    "xlsx": (".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "parquet": (".parquet", "application/vnd.apache.parquet"),
+}
+"""Format → ending and media type of a deliverable."""
 
-
-@dataclass(frozen=True)
-class Selected:
-    """What went into the deliverable."""
-
-    rows: int
-    left_out: int
+pseudonym = token
+"""(value, key) → what stands for the value in a deliverable under the mask ``tokenise``."""
 
 
 def digest(path: Path) -> tuple[str, int]:
@@ -43,112 +48,73 @@ def digest(path: Path) -> tuple[str, int]:
 
 
 def header(path: Path) -> tuple[str, ...]:
-    """The column names. Raises PayloadMissing, PayloadUnreadable."""
-    with _rows(path) as (names, _):
-        return names
+    """The column names. Raises PayloadMissing if there is not one row, PayloadUnreadable."""
+
+    def stop(row: Mapping[str, str]) -> Never:
+        raise _FirstRow(row)
+
+    try:
+        _read(path, (), stop)
+    except _FirstRow as first:
+        return first.columns
+    raise PayloadMissing(reason="no rows")
 
 
-def column(path: Path, name: str) -> Iterator[str]:
-    """The cells of one column. Raises PayloadMissing, PayloadUnreadable, ColumnsMissing."""
-    with _rows(path) as (names, rows):
-        at = _places(names, (name,))[0]
-        for row in rows:
-            yield row[at]
+def column(path: Path, name: str) -> set[str]:
+    """The different values of one column that are not blank. Raises ColumnsMissing, PayloadUnreadable."""
+    values: set[str] = set()
+
+    def collect(row: Mapping[str, str]) -> bool:
+        if name not in row:
+            raise ColumnsMissing(columns=name)
+        values.add(row[name])
+        return False
+
+    _read(path, (), collect)
+    return {value for value in values if value.strip()}
 
 
-def select(
+def make(
     source: Path,
-    target: Path,
+    folder: Path,
     *,
     columns: Sequence[str],
-    keep_row: Callable[[Mapping[str, str]], bool] | None = None,
+    keep_row: Callable[[Mapping[str, str]], bool] | None,
     masks: Mapping[str, str],
     key: bytes,
-) -> Selected:
-    """Write ``columns`` of the rows for which ``keep_row`` says yes to ``target``, each cell through its mask.
-
-    Raises PayloadMissing, PayloadUnreadable, ColumnsMissing.
-    """
-    kept = left_out = 0
-    with _rows(source) as (names, rows), target.open("w", encoding="utf-8", newline="") as file:
-        places = _places(names, columns)
-        maskers = [(at, mask(masks[name], key)) for name, at in zip(columns, places, strict=True)]
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(columns)
-        for row in rows:
-            if keep_row is not None and not keep_row(dict(zip(names, row, strict=True))):
-                left_out += 1
-                continue
-            out.writerow([masked(row[at]) for at, masked in maskers])
-            kept += 1
-    return Selected(kept, left_out)
+) -> tuple[Path, str, MaskReport]:
+    """The deliverable in ``folder``: its path, media type, and what was done. Raises PayloadUnreadable, MaskProblem."""
+    draft = folder / "payload"
+    with _told():
+        report = select(source, draft, columns=columns, keep_row=keep_row, masks=masks, key=key)
+    ending, media_type = MEDIA_TYPES[report.format]
+    return draft.rename(draft.with_suffix(ending)), media_type, report
 
 
-def strike(source: Path, target: Path, column_name: str, token: str) -> int:
-    """Copy a delivered table without the rows of one pseudonym. Returns how many rows were struck."""
-    struck = 0
-    with _rows(source) as (names, rows), target.open("w", encoding="utf-8", newline="") as file:
-        at = _places(names, (column_name,))[0]
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(names)
-        for row in rows:
-            if row[at] == token:
-                struck += 1
-            else:
-                out.writerow(row)
-    return struck
-
-
-def pseudonym(key: bytes, value: str) -> str:
-    """The token that stands for a value under ``key``."""
-    return "t" + hmac.digest(key, normal(value).encode(), hashlib.sha256).hex()[:32]
-
-
-def mask(name: str, key: bytes) -> Callable[[str], str]:
-    """The function behind the name of a mask. Raises KeyError for one that does not exist."""
-    masks: Mapping[str, Callable[[str], str]] = {
-        "keep": _safe,
-        "redact": lambda value: "",
-        "partial": lambda value: _safe(
-            value[:1] + "*" * (len(value) - 2) + value[-1:] if len(value) > 2 else "*" * len(value)
-        ),
-        "tokenise": lambda value: pseudonym(key, value) if value.strip() else "",
-        "generalise": lambda value: _safe(value[:4]),
-    }
-    return masks[name]
-
-
-def _safe(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula (CSV injection)."""
-    return "'" + value if value[:1] in ("=", "+", "@", "\t", "\r") else value
-
-
-def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    if missing := [name for name in wanted if name not in names]:
-        raise ColumnsMissing(columns=", ".join(missing)[:500])
-    return [names.index(name) for name in wanted]
+def strike(source: Path, target: Path, name: str, value: str) -> int:
+    """Copy a delivered table without the rows of one pseudonym; returns how many. Raises PayloadUnreadable."""
+    columns = header(source)
+    with _told():
+        report = select(source, target, columns=columns, keep_row=lambda row: row[name] != value)
+    return report.rows_in - report.rows_out
 
 
 @contextmanager
-def _rows(path: Path) -> Iterator[tuple[tuple[str, ...], Iterator[list[str]]]]:
+def _told() -> Iterator[None]:
+    """What a reader says, without the place on this machine: problems are shown to peers."""
     try:
-        file = path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise PayloadMissing(reason=type(error).__name__) from None
-    with file:
-        try:
-            reader = csv.reader(file, strict=True)
-            names = tuple(next(reader, ()))
-            if not names or len(names) > MAX_COLUMNS or len(set(names)) != len(names):
-                raise PayloadUnreadable(reason="no header, too many columns, or a column name twice")
-            yield names, _even(reader, len(names))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise PayloadUnreadable(reason=type(error).__name__) from None
+        yield
+    except ReadProblem as problem:
+        raise PayloadUnreadable(reason=str(problem.params.get("reason", problem.slug))) from None
+    except MaskColumnsMissing as problem:
+        raise ColumnsMissing(**problem.params) from None
 
 
-def _even(reader: Iterator[list[str]], width: int) -> Iterator[list[str]]:
-    for number, row in enumerate(reader, 2):
-        if len(row) == width:
-            yield row
-        elif row:
-            raise PayloadUnreadable(reason=f"row {number} has {len(row)} cells, not {width}")
+class _FirstRow(Exception):
+    def __init__(self, row: Mapping[str, str]) -> None:
+        self.columns = tuple(row)
+
+
+def _read(path: Path, columns: Sequence[str], keep_row: Callable[[Mapping[str, str]], bool]) -> None:
+    with TemporaryDirectory() as folder, _told():
+        select(path, Path(folder) / "nothing", columns=columns, keep_row=keep_row)

@@ -20,7 +20,7 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 GATE = actors.system("gate")
-LOGGED = frozenset({"hold", "refuse", "release", "recall", "deliver", "withdraw_person", "erase"})
+LOGGED = frozenset({"hold", "refuse", "abandon", "release", "recall", "deliver", "withdraw_person", "erase"})
 """The acts that are recorded in the log: outcomes, not steps."""
 
 

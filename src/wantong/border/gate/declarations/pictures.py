@@ -189,7 +189,8 @@ def reason(row: Action, lang: str) -> str:
     if waiting:
         joint = "；" if lang.startswith("zh") else "; "
         return joint.join(need_text(r["kind"], r["name"], lang) for r in waiting)
-    return i18n.t(f"gate.reason.{row.note}", lang) if row.note else ""
+    key = f"gate.reason.{row.note}"
+    return i18n.t(key, lang) if key in i18n.catalogue() else row.note
 
 
 def worklist(actor: Actor, *, limit: int = 100) -> list[Declaration]:

@@ -210,6 +210,26 @@ def delivered(actor: Actor, transfer_id: str) -> Declaration:
     return declaration
 
 
+def abandoned(actor: Actor, transfer_id: str, direction: str, reason: str) -> None:
+    """The transfer is over without a delivery: nothing leaves any more, and nobody waits. Idempotent.
+
+    What has left cannot be abandoned, nor what is at its end. Raises UnknownDeclaration.
+    """
+    seen = find(transfer_id, direction)
+    if direction == Direction.EXPORT:
+        outgoing.take_back(config.current().outgoing, transfer_id)
+    with transaction.atomic():
+        declaration, projection = lock(seen.id)
+        workflow = Workflow.load(projection.workflow)
+        if projection.state in workflow.final or projection.left:
+            return
+        if direction == Direction.EXPORT and outgoing.has_left(config.current().outgoing, transfer_id):
+            return
+        workflow.check(projection, actor, "abandon", ["note"])
+        do(declaration, projection, actor, "abandon", note=reason or "abandoned")
+        consent.stopped(declaration.transfer_id)
+
+
 def receipted(declaration_id: uuid.UUID | str) -> bool:
     """Note that the receipt of the delivery exists. False while it does not."""
     with transaction.atomic():

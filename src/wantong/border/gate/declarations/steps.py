@@ -68,9 +68,7 @@ def classify(declaration_id: uuid.UUID | str) -> None:
         found = findings.look(path, declaration.fields)
         persons: set[str] = set()
         if declaration.subject_column and declaration.direction == Direction.EXPORT:
-            persons = set(
-                consent.commitments(set(deliverable.column(path, declaration.subject_column))).values()
-            )
+            persons = set(consent.commitments(deliverable.column(path, declaration.subject_column)).values())
     except Problem as problem:
         with transaction.atomic():
             declaration, projection = lock(declaration_id)
@@ -329,22 +327,22 @@ def _make(
     subject = declaration.subject_column
     by_identifier: dict[str, str] = {}
     if subject:
-        by_identifier = consent.commitments(set(deliverable.column(source, subject)))
+        by_identifier = consent.commitments(deliverable.column(source, subject))
     keep_row = None
     if permitted is not None:
         keep_row = lambda row: by_identifier.get(row[subject]) in permitted  # noqa: E731
     masks = {field: item.fields[field] for field in declaration.fields}
-    selected = deliverable.select(
-        source, draft / "payload.csv", columns=declaration.fields, keep_row=keep_row, masks=masks, key=key
+    payload, media_type, report = deliverable.make(
+        source, draft, columns=declaration.fields, keep_row=keep_row, masks=masks, key=key
     )
     tokenised = masks.get(subject) == PSEUDONYM
     persons = {
-        name: deliverable.pseudonym(key, identifier) if tokenised else ""
+        name: deliverable.pseudonym(identifier, key) if tokenised else ""
         for identifier, name in by_identifier.items()
     }
     leaving = set(persons) if permitted is None else permitted & set(persons)
     manifest = outgoing.seal(
-        draft, "payload.csv", "text/csv", _waybill(declaration, projection, item, tokenised)
+        draft, payload.name, media_type, _waybill(declaration, projection, item, tokenised)
     )
     content = {
         "sha256": manifest["sha256"],
@@ -352,8 +350,8 @@ def _make(
         "media_type": manifest["media_type"],
         "fields": list(declaration.fields),
         "masks": masks,
-        "rows": selected.rows,
-        "rows_left_out": selected.left_out,
+        "rows": report.rows_out,
+        "rows_left_out": report.rows_in - report.rows_out,
         "persons": len(leaving),
         "whitelist_item": str(item.id),
     }

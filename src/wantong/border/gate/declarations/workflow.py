@@ -174,6 +174,8 @@ def apply(before: Projection, action: Action) -> Projection:
             by_hand = (action.act == "hold" and action.actor.startswith("user:")) or before.by_hand
             waiting = tuple(data.get("waiting_for", () if action.act == "refuse" else before.waiting_for))
             return replace(after, waiting_for=waiting, reason=action.note, by_hand=by_hand)
+        case "abandon":
+            return replace(after, waiting_for=(), deliverable=None, reason=action.note)
         case "resume":
             return replace(after, by_hand=False, reason="")
         case "answer_facts":

@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-# what may happen to a field on its way out; the maskers are in classification.masking
-MASKS: tuple[str, ...] = ("keep", "partial", "redact", "tokenise", "generalise")
-# masks under which a value no longer reads as it was
+from wantong.border.gate.classification.masks import PROFILES
+
+MASKS: tuple[str, ...] = PROFILES
+"""What may happen to a field on its way out."""
+
 PSEUDONYM = "tokenise"
 
 
