@@ -27,11 +27,9 @@ from wantong.border.gate.classification.shapes import (
     Shape,
     Streams,
     Words,
-    down,
     matcher,
     padded,
     positions,
-    up,
 )
 
 BLOCK = 1 << 19
@@ -355,7 +353,12 @@ _SPLIT_TOKEN = {
     _BLANKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t][0-9OoIlXx]+)*"),
     _BREAKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+)*"),
 }
-_SPLIT_LEAST, _SPLIT_MOST = 17, 40
+_SPLIT_RUN = {
+    _BLANKS: re.compile(rb"[0-9OoIlXx \-\t]+"),
+    _BREAKS: re.compile(rb"[0-9OoIlXx \-\t\n]+"),
+}
+_SPLIT_LEAST, _SPLIT_MOST = 18, 40
+_IS_LOOSE, _IS_CHECK = _mask(_LOOSE), _mask(_DIGITS | frozenset(b"Xx"))
 
 
 def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
@@ -363,55 +366,35 @@ def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int
 
     Yields start, length and the characters put right, 18 of them; plain runs of digits are the shapes' business.
     """
-    loose = streams.members(_LOOSE)
-    joint = streams.members(joints)
-    token = loose | (joint & up(loose, 1) & down(loose, 1))
-    long = runs(token, _SPLIT_LEAST)
-    if long is None:
-        return
-    plain = streams.run(_DIGITS, 17)
-    if plain is not None:  # these the shapes see
-        plain = plain & down(streams.members(_DIGITS | frozenset(b"Xx")), 17)
-    first = long & ~up(token, 1)
-    starts = positions(first if plain is None else first & ~plain)
     block = streams.block
-    starts = starts[starts >= 1]
-    if not starts.size:
+    runs = streams.anchored(Anchor(_LOOSE | joints, _SPLIT_LEAST, True, False))
+    if not runs.size:
         return
-    data = block.data
-    for start in starts.tolist():
-        if _IS_ALNUM[block[start - 1]]:
-            continue
-        found = _SPLIT_TOKEN[joints].match(data, start, start + _SPLIT_MOST + 1)
-        if (
-            found is None
-            or _IS_ALNUM[block[found.end()]]
-            or (joints is _BREAKS and b"\n" not in found.group())
-        ):
-            continue
-        right = _put_right(found.group())
-        if right is not None:
-            yield start, len(found.group()), right
+    # a plain number standing alone is not split
+    digits = _IS_DIGIT[window(block, runs, 17)].all(axis=1)
+    plain = digits & _IS_CHECK[block[runs + 17]] & ~_IS_LOOSE[block[runs + 18]]
+    extent, token = _SPLIT_RUN[joints], _SPLIT_TOKEN[joints]
+    for run in runs[~plain].tolist():
+        whole = extent.match(block.data, run)
+        for found in token.finditer(block.data, run, whole.end() if whole else run):
+            start, end = found.span()
+            if end - start < 18 or _IS_ALNUM[block[start - 1]] or _IS_ALNUM[block[end]]:
+                continue
+            if joints is _BREAKS and b"\n" not in found.group():
+                continue
+            right = _put_right(found.group())
+            if right is not None:
+                yield start, end - start, right
 
 
 def _put_right(text: bytes) -> bytes | None:
     """18 digits (the last may be X) without joints and misread letters, or None if ``text`` is nothing like that."""
     squeezed = text.translate(_FIX, b" -\t\n")
     slips = sum(text.count(letter) for letter in (b"O", b"o", b"I", b"l"))
+    if len(text) > _SPLIT_MOST:
+        return None
     plain = len(text) == 18 and text[:17].isdigit() and text[17] in b"0123456789Xx"
     return squeezed if len(squeezed) == 18 and squeezed[:17].isdigit() and slips <= 4 and not plain else None
-
-
-def runs(words: Words, length: int) -> Words | None:
-    """Bit ``i`` says whether bits ``i`` … ``i + length - 1`` are all set; None if nowhere."""
-    have, made = 1, words
-    while have < length:
-        step = min(have, length - have)
-        made = made & down(made, step)
-        have += step
-        if not made.any():
-            return None
-    return made
 
 
 def find_split(streams: Streams, check: str, running: bool) -> tuple[Positions, Positions, Flags]:

@@ -94,12 +94,16 @@ def parse(form: str) -> tuple[tuple[frozenset[int], int], ...]:
 
 @dataclass(frozen=True)
 class Anchor:
-    """A run of ``count`` bytes of a class; ``left``/``right``: it begins/ends there, so a longer run has no start inside."""
+    """A run of ``count`` bytes of a class; ``left``/``right``: it begins/ends there, so a longer run has no start inside.
+
+    ``also`` are further runs of the class, (how far on, how long), that begin and end there: groups of digits.
+    """
 
     members: frozenset[int]
     count: int
     left: bool
     right: bool
+    also: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,8 @@ def _plan(shape: Shape) -> Plan:
             end += 1
         # long runs are rare; each range of a class costs a pass over the block
         runs.append((sum(n for _, n in segments[first:end]) - 2 * len(_ranges(members)), first, end))
-    _, first, last = max(runs)
+    # the first of the longest, so that other groups of the class lie after it
+    _, first, last = max(runs, key=lambda run: (run[0], -run[1]))
     members = max((c for c, _ in segments[first:last]), key=len)
     before, after = BOUNDARIES[shape.before], BOUNDARIES[shape.after]
     shift, count = sum(n for _, n in segments[:first]), sum(n for _, n in segments[first:last])
@@ -173,17 +178,33 @@ def _plan(shape: Shape) -> Plan:
         at += n
     left = (segments[first - 1][0] if first else before) & members
     right = (segments[last][0] if last < len(segments) else after) & members
+    also = _groups(segments[last:], count, members, after) if not right else ()
+    for start, n in also:
+        sides = [side for side in sides if not start <= side[0] < start + n]
     # a class of few bytes rules most out; among equals the furthest, for the nearest are likest to the run
     sides = sorted(
         (side for side in sides if len(side[1]) < 256), key=lambda side: (len(side[1]), -abs(side[0]))
     )
     ends = -1, 0, count
     return Plan(
-        Anchor(members, count, not left, not right),
+        Anchor(members, count, not left, not right, also),
         shift,
         tuple((at, c, sum(1 << byte for byte in c)) for at, c in sides if at in ends),
         tuple((at, c) for at, c in sides if at not in ends),
     )
+
+
+def _groups(
+    segments: Sequence[tuple[frozenset[int], int]], at: int, members: frozenset[int], after: frozenset[int]
+) -> tuple[tuple[int, int], ...]:
+    """Later runs of ``members`` that stand between bytes of other classes: (how far on, how long)."""
+    found: list[tuple[int, int]] = []
+    for i, (c, n) in enumerate(segments):
+        following = segments[i + 1][0] if i + 1 < len(segments) else after
+        if c == members and i > 0 and not (segments[i - 1][0] & members) and not (following & members):
+            found.append((at, n))
+        at += n
+    return tuple(found)
 
 
 def _ranges(members: frozenset[int]) -> list[tuple[int, int]]:
@@ -221,20 +242,24 @@ _NONE: Positions = np.empty(0, np.int64)
 
 def positions(words: Words, ascending: bool = True) -> Positions:
     """Where the bits of a stream are set."""
-    filled = np.flatnonzero(words)
+    filled = np.flatnonzero(words != 0)
     if not filled.size:
         return _NONE
     left, base = words[filled], filled << 6
-    rounds: list[Positions] = []
-    while base.size:  # one round takes the lowest bit of each word: hits are sparse, so one or two rounds do
-        below = (left & -left) - np.uint64(1)
-        rounds.append(base + np.bitwise_count(below))
+    parts: list[Positions] = []
+    for _ in range(2):  # hits are sparse: nearly every word has one bit, or two
+        parts.append(base + np.bitwise_count((left & -left) - np.uint64(1)))
         left = left & (left - np.uint64(1))
-        more = np.flatnonzero(left)
+        more = np.flatnonzero(left != 0)
+        if not more.size:
+            break
         left, base = left[more], base[more]
-    if len(rounds) == 1:
-        return rounds[0]
-    joined = np.concatenate(rounds)
+    else:
+        bits = np.flatnonzero(np.unpackbits(left.view(np.uint8), bitorder="little").view(np.bool_))
+        parts.append(base[bits >> 6] + (bits & 63))
+    if len(parts) == 1:
+        return parts[0]
+    joined = np.concatenate(parts)
     return np.sort(joined) if ascending else joined
 
 
@@ -259,6 +284,8 @@ class Streams:
         self.block = block
         self._classes: dict[frozenset[int], Words] = {}
         self._runs: dict[tuple[frozenset[int], int], Words | None] = {}
+        self._begins: dict[frozenset[int], Words] = {}
+        self._edges: dict[tuple[frozenset[int], int, bool, bool], Words | None] = {}
         self._anchors: dict[Anchor, Positions] = {}
         self._sides: dict[tuple[Anchor, int], tuple[Bytes, int]] = {}
         self._beside: dict[tuple[Anchor, int, frozenset[int]], Positions] = {}
@@ -302,18 +329,30 @@ class Streams:
     def anchored(self, anchor: Anchor) -> Positions:
         """Where the runs of an anchor begin."""
         if anchor not in self._anchors:
-            run = self.run(anchor.members, anchor.count)
+            run = self._edged(anchor.members, anchor.count, anchor.left, anchor.right)
+            for shift, count in anchor.also:
+                other = self._edged(anchor.members, count, True, True) if run is not None else None
+                run = None if run is None or other is None else run & down(other, shift)
             if run is None:
                 self._anchors[anchor] = _NONE
             else:
-                members = self.members(anchor.members)
-                if anchor.left:
-                    run = run & ~up(members, 1)
-                if anchor.right:
-                    run = run & ~down(members, anchor.count)
                 found = positions(run, ascending=False)
-                self._anchors[anchor] = found[(found >= PAD) & (found < self.block.size - PAD // 2)]
+                self._anchors[anchor] = found[found < self.block.size - PAD // 2]
         return self._anchors[anchor]
+
+    def _edged(self, members: frozenset[int], count: int, left: bool, right: bool) -> Words | None:
+        """Runs that begin (``left``) and end (``right``) where they do."""
+        key = members, count, left, right
+        if key not in self._edges:
+            run = self.run(members, count)
+            if run is not None and left:
+                if members not in self._begins:
+                    self._begins[members] = ~up(self.members(members), 1)
+                run = run & self._begins[members]
+            if run is not None and right:
+                run = run & ~down(self.members(members), count)
+            self._edges[key] = run
+        return self._edges[key]
 
     def side(self, anchor: Anchor, offset: int) -> tuple[Bytes, int]:
         """The bytes at ``offset`` from each of an anchor's runs, and which bytes these are, as a set of 256 bits."""
