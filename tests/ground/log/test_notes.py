@@ -152,6 +152,7 @@ def test_broken_verifier_keys_are_refused(vkey):
         EXAMPLE_NOTE.replace(b"foo Uw", b"foo  Uw"), EXAMPLE_NOTE.replace("— ".encode(), b"- "),
         EXAMPLE_NOTE + EXAMPLE_NOTE.split(b"\n\n")[1] * 101, b"x" * 300_000,
         EXAMPLE_NOTE.split(b"\n\n")[0] + "\n\n— a AAAAAA==\n".encode(),
+        EXAMPLE_NOTE.replace("— example.com/foo".encode(), "— example.com+foo".encode()),
     ],
 )  # fmt: skip
 def test_broken_notes_are_refused(data):

@@ -11,9 +11,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from wantong.ground import canonical
-from wantong.ground.log import Log, Party, Trust, Witness, generate_keys, services, verify_receipt
+from wantong.ground.log import Log, Party, Trust, Witness, generate_keys, handlers, services, verify_receipt
 from wantong.ground.log.models import LogEntry
 from wantong.ground.log.note import Note
 from wantong.ground.log.problems import EntryTooLarge, EntryUnknown
@@ -115,7 +116,9 @@ def test_flushing_again_after_a_crash_between_log_and_database_doubles_nothing(n
     assert services.node_log().size == 5
     assert sorted(LogEntry.objects.values_list("index", flat=True)) == list(range(5))
     assert services.flush() == 0
-    assert {services.node_log().entry(i) for i in range(5)} == {row.body.encode() for row in rows}
+    # in the order in which they were recorded
+    assert [services.node_log().entry(i) for i in range(5)] == [row.body.encode() for row in rows]
+    assert all(row.id.version == 7 for row in rows)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -139,6 +142,19 @@ def test_a_silent_witness_delays_the_receipt_and_loses_nothing(bay, peer):
     assert entry.index == 0
     assert services.receipt(entry.id) is None
     assert Event.objects.filter(topic="log.witness", state=State.DUE).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asking_for_witnesses_is_never_given_up(bay, peer):
+    peer.server.shutdown()
+    peer.server.server_close()
+    services.record("thing", {}, AT)
+    services.flush()
+    event = Event.objects.get(topic="log.witness")
+    event.attempts = handlers.ROUNDS
+    handlers.witness(event)
+    [_, again] = Event.objects.filter(topic="log.witness").order_by("id")
+    assert again.payload == event.payload and again.available_at > timezone.now()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -178,6 +194,8 @@ def test_the_addresses_of_the_log(bay, client):
     packed = client.get("/log/tile/entries/001.p/44", headers={"Accept-Encoding": "gzip"})
     assert packed["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.content) == bundle.content
+    policy = Trust.parse(client.get("/log/vkeys").content + b"quorum none\n")
+    assert policy.log_keys() == {"gd.test.example": (services.identity().log,)}
     receipt = client.get(f"/log/receipts/{rows[7].id}")
     assert verify_receipt(receipt.content, bay).proven
     for path, status in [

@@ -193,6 +193,69 @@ def test_every_waiting_caller_learns_of_a_failed_batch(bay):
     assert bay.log.append(b"0").index == 0
 
 
+@pytest.mark.parametrize("where", ["_commit", "_gather"])
+def test_a_leader_that_is_interrupted_leaves_nobody_waiting(bay, where, monkeypatch):
+    real = getattr(bay.log, where)
+    started, ended = threading.Event(), []
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(bay.log, where, real)
+        started.set()
+        time.sleep(0.2)  # the others queue up meanwhile
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bay.log, where, interrupted)
+
+    def lead() -> None:
+        try:
+            bay.log.append(b"lead")
+        except KeyboardInterrupt:
+            ended.append("interrupted")
+
+    def follow(n: int) -> None:
+        started.wait(5)
+        bay.log.append(b"%d" % n)
+        ended.append("appended")
+
+    threads = [threading.Thread(target=lead), *(threading.Thread(target=follow, args=(n,)) for n in range(5))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(ended) == ["appended"] * 5 + ["interrupted"]
+    assert bay.log.size == 5
+
+
+def test_ctrl_c_while_waiting_is_heard_after_the_append(bay):
+    """The main thread waits behind a slow leader, is interrupted, and raises when its entry is safe."""
+    code = textwrap.dedent("""
+        import os, signal, sys, threading, time
+        from pathlib import Path
+        from wantong.ground.log import Log, SigningKey
+
+        signer = SigningKey.generate("a")
+        log = Log.open(Path(sys.argv[1]), origin="a", signer=signer)
+        real = log._commit
+        def slow(entries):
+            time.sleep(0.5)
+            return real(entries)
+        log._commit = slow
+        threading.Thread(target=log.append, args=(b"first",)).start()
+        time.sleep(0.1)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            log.append(b"second")
+        except KeyboardInterrupt:
+            print("interrupted at size", log.size)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bay.log.directory / "other")],
+        env={**os.environ, "PYTHONPATH": str(Path(store.__file__).parents[3])},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "interrupted at size 2\n", done.stderr
+
+
 def test_a_damaged_database_is_a_typed_problem(bay, tmp_path):
     bay.log.close()
     database = tmp_path / "log/log.db"

@@ -1,18 +1,28 @@
 """What the node has recorded, and where it stands in the log."""
 
+import secrets
+import time
 import uuid
 
 from django.db import models
+
+
+def time_ordered_id() -> uuid.UUID:
+    """A version 7 UUID (RFC 9562, method 3: a fraction of the millisecond in rand_a): sorts as it was made."""
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = rest * 4096 // 1_000_000
+    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
 
 
 class LogEntry(models.Model):
     """One entry of this node's log.
 
     ``body`` is the entry itself: canonical JSON, byte for byte what was (or will be) logged. ``index`` is empty
-    until the entry is durable in the log; after that nothing of the row ever changes.
+    until the entry is durable in the log; after that nothing of the row ever changes. Entries are logged in the
+    order of their ids, which is the order in which they were recorded.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=time_ordered_id, editable=False)
     kind = models.CharField(max_length=80)
     body = models.TextField()
     leaf_hash = models.CharField(max_length=64, unique=True, help_text="RFC 6962 leaf hash, hex")
@@ -20,7 +30,7 @@ class LogEntry(models.Model):
     recorded_at = models.DateTimeField()
 
     class Meta:
-        ordering = ("recorded_at", "id")
+        ordering = ("id",)
         verbose_name_plural = "log entries"
         indexes = (
             models.Index(

@@ -20,7 +20,7 @@ from django.db import transaction
 
 from wantong.ground import canonical, config
 from wantong.ground.log import client, keys, merkle
-from wantong.ground.log.models import LogEntry
+from wantong.ground.log.models import LogEntry, time_ordered_id
 from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, ReceiptPending
 from wantong.ground.log.store import Log
 from wantong.ground.log.tiles import MAX_ENTRY
@@ -49,7 +49,7 @@ def record(kind: str, body: Mapping[str, Any], at: datetime) -> LogEntry:
         raise ValueError(f"the log itself writes {', '.join(sorted(taken))}")
     if at.tzinfo is None:
         raise ValueError("the time of an entry needs a time zone")
-    identifier = uuid.uuid4()
+    identifier = time_ordered_id()
     time = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     entry = canonical.dumps({**body, "id": str(identifier), "kind": kind, "time": time})
     if len(entry) > MAX_ENTRY:

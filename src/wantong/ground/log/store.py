@@ -219,37 +219,58 @@ class Log:
             if self._gathering and len(self._queue) >= self._gathering:
                 self._gathering = 0
                 self._gathered.release()
-        if not lead:
-            ticket.lock.acquire()  # until served, or made the leader
-        if not ticket.served:
-            self._lead()
-        if ticket.next is not None:
-            ticket.next.lock.release()
+        interruption = None if lead else self._sleep(ticket)
+        try:
+            if not ticket.served:
+                self._lead(ticket)
+        finally:
+            if ticket.next is not None:
+                ticket.next.lock.release()
+        if interruption is not None:
+            raise interruption
         if ticket.error is not None:
             raise ticket.error
         assert ticket.result is not None
         return ticket.result
 
-    def _lead(self) -> None:
-        """Commit what is queued (our own ticket is the first of it), then pass the lead on."""
-        batch = self._gather()
+    def _sleep(self, ticket: _Ticket) -> BaseException | None:
+        """Until served, or made the leader. Ctrl-C is kept for later: others wait for this caller to pass things on."""
+        interruption: BaseException | None = None
+        while True:
+            try:
+                ticket.lock.acquire()
+            except BaseException as error:
+                interruption = error
+            else:
+                return interruption
+
+    def _lead(self, own: _Ticket) -> None:
+        """Commit what is queued (``own`` is the first of it), then pass the lead on, whatever happens."""
+        batch: list[_Ticket] = []
         try:
+            batch = self._gather()
             results = self._commit([entry for ticket in batch for entry in ticket.entries])
             at = 0
             for ticket in batch:
                 ticket.result = results[at : at + len(ticket.entries)]
                 at += len(ticket.entries)
-        except Exception as error:
+        except BaseException as error:
             for ticket in batch:
-                ticket.error = error
-        for ticket, following in pairwise(batch):
-            ticket.next = following
-        with self._mutex:
-            successor = self._queue[0] if self._queue else None
-            self._leading = successor is not None
-            self._expected = len(batch) + len(self._queue)
-        if successor is not None:
-            successor.lock.release()
+                ticket.result = None
+                ticket.error = error if isinstance(error, Exception) else StorageFailed(reason="interrupted")
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for ticket, following in pairwise(batch):
+                ticket.next = following
+            with self._mutex:
+                if own in self._queue:
+                    self._queue.remove(own)  # interrupted before it was taken
+                successor = self._queue[0] if self._queue else None
+                self._leading = successor is not None
+                self._expected = len(batch) + len(self._queue)
+            if successor is not None:
+                successor.lock.release()
 
     def _gather(self) -> list[_Ticket]:
         """Take a batch from the queue, after a short wait if more callers are likely.
