@@ -33,9 +33,7 @@ class LogEntry(models.Model):
         ordering = ("id",)
         verbose_name_plural = "log entries"
         indexes = (
-            models.Index(
-                fields=("recorded_at", "id"), condition=models.Q(index=None), name="log_entry_pending"
-            ),
+            models.Index(fields=("id",), condition=models.Q(index=None), name="log_entry_pending"),
             models.Index(fields=("kind", "recorded_at"), name="log_entry_kind"),
         )
 
