@@ -35,7 +35,8 @@ class Counterparty:
     url: str = ""
     received: list[tuple[str, Any]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
-    script: Callable[[str, Any], tuple[int, Any]] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    script: Callable[[str, Any], tuple[Any, ...]] | None = None
     client: Client = field(default_factory=Client)
     row: Peer | None = None
 
@@ -43,9 +44,9 @@ class Counterparty:
     def base(self) -> str:
         return self.url + DSP
 
-    def answer(self, path: str, message: Any) -> tuple[int, Any]:
-        if self.script is not None:
-            return self.script(path, message)
+    def answer(self, path: str, message: Any) -> tuple[Any, ...]:
+        if self.script is not None and (answer := self.script(path, message)) is not None:
+            return answer
         if path.endswith("/negotiations/request"):
             return 201, state("ContractNegotiation", "urn:theirs:1", message["consumerPid"], "REQUESTED")
         if path.endswith("/transfers/request"):
@@ -88,7 +89,9 @@ class Counterparty:
         return self.call("GET", f"{DSP}/{family}/{pid}").json()["state"]
 
     def kinds(self) -> list[str]:
-        return [message["@type"] + message.get("eventType", "") for _, message in self.received if message]
+        return [
+            message["@type"] + message.get("eventType", "") for path, message in self.received if DSP in path
+        ]
 
 
 def state(kind: str, provider: str, consumer: str, now: str) -> dict[str, Any]:
@@ -118,11 +121,14 @@ def make_peer(node) -> Iterator[Callable[[str], Counterparty]]:
                 message = json.loads(body) if body else None
                 peer.received.append((self.path, message))
                 peer.tokens.append(self.headers["Authorization"].removeprefix("Bearer "))
-                status, answer = peer.answer(self.path, message)
+                peer.headers = dict(self.headers)
+                status, answer, *more = peer.answer(self.path, message)
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 if status in (301, 302, 307):
                     self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+                for name, value in more[0].items() if more else ():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

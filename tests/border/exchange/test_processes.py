@@ -1,0 +1,142 @@
+"""Three real nodes over loopback: data crosses, and goes on crossing while their processes are killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from wantong.node.bay import Bay
+
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROWS = b"day,arrivals\n" + b"".join(b"2026-01-%02d,%d\n" % (n % 28 + 1, n) for n in range(1_200_000))
+FACTS = {"is_personal": False, "from_area": "hk", "to_area": "gba9"}
+
+
+@pytest.fixture(scope="module")
+def bay(tmp_path_factory):
+    bay = Bay(tmp_path_factory.mktemp("bay"))
+    bay.make()
+    with bay.running():
+        yield bay
+
+
+def publish(bay, name: str, rows: bytes) -> str:
+    clerk, officer = bay.nodes["hk"].client("clerk"), bay.nodes["hk"].client("officer")
+    metadata = {
+        "id": f"urn:hk:{name}", "title": {"en": name}, "media_type": "text/csv", "filename": "x.csv", "is_open": True,
+        "fields": [{"name": "day"}, {"name": "arrivals"}], "facts": FACTS,
+    }  # fmt: skip
+    answer = clerk.post(
+        "/api/datasets", data={"metadata": json.dumps(metadata)}, files={"file": ("x.csv", rows)}
+    )
+    assert answer.status_code == 201, answer.text
+    item = clerk.post("/api/whitelist", json={
+        "dataset_id": f"urn:hk:{name}", "fields": {"day": "keep", "arrivals": "keep"}, "open": True,
+        "legal_basis": "open_data", "valid_from": "2026-01-01", "valid_until": "2028-01-01",
+    })  # fmt: skip
+    assert item.status_code == 201, item.text
+    assert officer.post(f"/api/whitelist/{item.json()['id']}/approve", json={}).status_code == 200
+    return f"urn:hk:{name}"
+
+
+def patiently(ask, done, seconds: float = 120):
+    """Ask until it is done; a node that is being killed may not answer now and then."""
+    deadline = time.monotonic() + seconds
+    answer = None
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Exception):
+            answer = ask()
+            if done(answer):
+                return answer
+        time.sleep(0.1)
+    raise AssertionError(f"not done in {seconds} s: {answer}")
+
+
+def listing(client, path: str) -> list:
+    return patiently(lambda: client.get(path).json(), lambda a: isinstance(a, list))
+
+
+def cross(bay, dataset: str, meanwhile=lambda: None):
+    """Negotiate and fetch from Hong Kong to Guangdong; returns the crossing as Guangdong sees it."""
+    gd = bay.nodes["gd"].client("clerk")
+    asked = {"participant_id": "hk.wantong.example", "dataset_id": dataset}
+    pid = patiently(lambda: gd.post("/api/negotiations", json=asked).json(), lambda a: "pid" in a)["pid"]
+    meanwhile()
+    ended = ("FINALIZED", "TERMINATED")
+    talk = patiently(lambda: gd.get(f"/api/negotiations/{pid}").json(), lambda a: a["state"] in ended)
+    assert talk["state"] == "FINALIZED", talk
+    asked = {"agreement_id": talk["agreement_id"]}
+    begun = patiently(lambda: gd.post("/api/transfers", json=asked).json(), lambda a: "id" in a)["id"]
+    meanwhile()
+    ended = ("COMPLETED", "TERMINATED")
+    return patiently(
+        lambda: gd.get(f"/api/transfers/{begun}").json(), lambda a: a["state"] in ended and a["received"], 240
+    )
+
+
+def test_open_data_crosses_and_both_sides_hold_receipts(bay):
+    crossing = cross(bay, publish(bay, "plain", ROWS[:20_000_000][: ROWS.rindex(b"\n", 0, 2_000_000) + 1]))
+    assert crossing["state"] == "COMPLETED"
+    gd, hk = bay.nodes["gd"].client("clerk"), bay.nodes["hk"].client("clerk")
+    both = patiently(
+        lambda: gd.get(f"/api/transfers/{crossing['id']}").json()["receipts"],
+        lambda r: {e["kind"] for e in r["peer"]} >= {"gate.export.release", "gate.export.deliver"},
+    )
+    assert {e["kind"] for e in both["own"]} >= {"gate.import.release", "gate.import.deliver"}
+    for entry, client in ((both["peer"][0], gd), (both["own"][0], hk)):
+        receipt = patiently(lambda e=entry, c=client: c.get(e["receipt"]), lambda r: r.status_code == 200)
+        assert receipt.content.startswith(b"c2sp.org/tlog-proof@v1")
+
+
+def workers(node) -> list[int]:
+    """The processes of a node that do the work: those below its supervisor."""
+    children = Path(f"/proc/{node.process.pid}/task/{node.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+def test_killed_at_random_moments_it_still_crosses_once(bay):
+    dice = random.Random(int(os.environ.get("WANTONG_SEED", "20261121")))
+    dataset = publish(bay, "killed", ROWS)
+
+    def kill():
+        for _ in range(3):
+            time.sleep(dice.uniform(0.0, 0.6))
+            node = bay.nodes[dice.choice(("gd", "hk"))]
+            if pids := workers(node):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(dice.choice(pids), signal.SIGKILL)
+
+    crossing = cross(bay, dataset, kill)
+    assert crossing["state"] == "COMPLETED", crossing
+    gd, hk = bay.nodes["gd"].client("clerk"), bay.nodes["hk"].client("clerk")
+    there = [t for t in listing(hk, "/api/transfers") if t["dataset_id"] == dataset]
+    here = [
+        t for t in listing(gd, "/api/transfers") if t["dataset_id"] == dataset and t["state"] == "COMPLETED"
+    ]
+    # a request whose answer the kill swallowed may have begun a second talk; but what is delivered is delivered once
+    states = [
+        patiently(lambda t=t: hk.get(f"/api/transfers/{t['id']}").json(), lambda a: "declaration" in a)[
+            "declaration"
+        ]
+        for t in there
+    ]
+    delivered = [d for d in states if d and d["state"] in ("delivered", "receipted")]
+    assert len(here) == len(delivered) >= 1
+    received = [r for r in listing(gd, "/api/received") if r["dataset_id"] == dataset]
+    assert len(received) == len(here) and {r["size"] for r in received} == {len(ROWS)}
+    mine = patiently(
+        lambda: hk.get(
+            f"/api/transfers/{next(t['id'] for t in there if t['pid'] == crossing['counterpart_pid'])}"
+        ).json(),
+        lambda a: a["state"] == "COMPLETED",
+    )
+    kinds = [entry["kind"] for entry in mine["receipts"]["own"]]
+    assert kinds.count("gate.export.deliver") == 1
