@@ -78,6 +78,21 @@ def test_a_data_officer_in_zhuhai_learns_the_route_in_under_twelve_answers(clien
     assert "Direcção dos Serviços da Protecção de Dados Pessoais" in body
 
 
+def test_the_answer_on_assumptions_is_one_click_away(client: Client):
+    body = client.get(
+        f"{ASSESS}?from_jurisdiction=MO&to_jurisdiction=HK&transfer_date=2026-12-01&is_personal=yes",
+        **BROWSER,
+    ).content.decode()
+    assert "mo_consent" in Form(body).asked
+    (now,) = links(body, "Show the answer on what is assumed")
+    body = client.get(f"{ASSESS}?{now}", **BROWSER).content.decode()
+    assert "Must not be sent" in body
+    consent = next(q for q in links(body, "Make it yes") if "mo_consent=yes" in q)
+    assert (
+        "Notification to the Macao authority" in client.get(f"{ASSESS}?{consent}", **BROWSER).content.decode()
+    )
+
+
 def test_only_what_still_matters_is_asked(client: Client):
     answers = ZHUHAI | {"is_personal": "no"}
     groups, body, _ = walk(client, answers)
@@ -85,6 +100,34 @@ def test_only_what_still_matters_is_asked(client: Client):
         "from_jurisdiction", "to_jurisdiction", "transfer_date", "is_personal", "is_important_data",
     ]  # fmt: skip
     assert "Exempt from the three formalities" in body
+
+
+MACAO = {
+    "from_jurisdiction": "MO", "to_jurisdiction": "HK", "transfer_date": "2026-12-01", "is_personal": "yes",
+    "mo_consent": "no", "mo_derogation": "none", "mo_safeguards": "no", "mo_authorised": "no",
+    "mo_sensitive_without_basis": "no", "contract": "none", "hk_new_purpose": "no", "hk_direct_marketing_provision": "no",
+    "to_area": "gba9", "from_area": "mo",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "route"),
+    [
+        ({}, "Must not be sent"),
+        ({"mo_consent": "yes"}, "Notification to the Macao authority"),
+        ({"mo_derogation": "vital_interest"}, "Notification to the Macao authority"),
+        ({"mo_safeguards": "yes"}, "Authorisation of the Macao authority"),
+        ({"to_jurisdiction": "CN", "contract": "gba_cn_mo"}, "Greater Bay Area standard contract"),
+        ({"from_jurisdiction": "HK", "to_jurisdiction": "MO", "from_area": "hk"}, "No statutory formality"),
+        ({"from_jurisdiction": "HK", "to_jurisdiction": "MO", "hk_new_purpose": "yes", "hk_prescribed_consent": "no"}, "Must not be sent"),
+    ],
+)  # fmt: skip
+def test_what_the_regions_law_turns_on_is_asked_before_the_answer(client: Client, changes, route):
+    groups, body, _ = walk(client, MACAO | changes)
+    assert f'<h1 class="govuk-heading-l">{route}</h1>' in body
+    assert sum(map(len, groups)) < 12
+    if changes.get("mo_consent") == "yes":
+        assert not any("mo_derogation" in group for group in groups[3:])
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -116,7 +159,7 @@ def test_every_answer_of_the_case_book_can_be_shown(client: Client, lang):
                 for k, v in case["facts"].items()
             }
         )
-        response = client.get(f"/{lang}/assess?{query}", **BROWSER)
+        response = client.get(f"/{lang}/assess?{query}&show=yes", **BROWSER)
         assert response.status_code == 200, case["id"]
         body = response.content.decode()
         assert f"rules-answer--{TONES[route]}" in body, case["id"]

@@ -107,7 +107,10 @@ def explain_facts(request: HttpRequest) -> HttpResponse:
 
 @router.post("/assess/next", openapi_extra=_BODY)
 def next_facts(request: HttpRequest) -> HttpResponse:
-    """What to ask next: the facts that could still change the answer, the most decisive first, in words of ``lang``."""
+    """What to ask next: the facts that could still change the answer, the most decisive first, in words of ``lang``.
+
+    ``required``: no answer without it. ``ask``: ask it, although there is a default to go on with.
+    """
     asked = _asked(request)
     words, lang = texts(), asked.lang
     return _json(
@@ -124,6 +127,7 @@ def next_facts(request: HttpRequest) -> HttpResponse:
                     ],
                     "default": q.default,
                     "required": q.required,
+                    "ask": q.required or words.facts[q.fact].ask,
                     "affects": q.affects,
                     "rules": list(q.rules),
                 }

@@ -55,6 +55,7 @@ def assess(request: HttpRequest) -> HttpResponse:
         "given": _answers(state, lang),
         "back": _back(state),
         "start": reverse("rules:assess"),
+        "answer_now": state.query(shown=True, further=False) if step.optional else "",
         "lang_attribute": i18n.LANG_ATTRIBUTE[lang],
     }
     if step.questions:
@@ -107,7 +108,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     except Problem as problem:
         context = {"problem": problem.explain(lang), "start": reverse("rules:assess")}
         return render(request, "rules/refused.html", context, status=problem.status)
-    query = urlencode({name: questionnaire.spell(value) for name, value in known.items()})
+    query = urlencode({name: questionnaire.spell(value) for name, value in known.items()} | {"show": "yes"})
     return HttpResponseRedirect(f"{reverse('rules:assess')}?{query}")
 
 
@@ -134,7 +135,7 @@ def _facts(request: HttpRequest) -> Mapping[str, Any]:
     """The facts of a query, strictly: a name or value that cannot be is a problem, as in a facts file."""
     pairs = parse_qsl(request.META.get("QUERY_STRING", "")[:MAX_QUERY])
     state = questionnaire.read(pairs, _language())
-    steps = {"asked", "ask", "more"}  # what the questionnaire adds for itself
+    steps = {"asked", "ask", "more", "show"}  # what the questionnaire adds for itself
     given = {name: value for name, value in pairs if name not in steps and value != questionnaire.UNKNOWN}
     return check({**given, **state.facts}, RuleBase.load())
 

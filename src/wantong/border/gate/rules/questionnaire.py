@@ -42,6 +42,7 @@ class State:
     asked: tuple[str, ...]  # the facts on the form that was just sent
     wanted: tuple[str, ...]  # facts that a link asks for
     further: bool  # whether to go on with questions whose answers are assumed
+    shown: bool  # whether the reader wants the answer as soon as there is one
 
     def query(
         self,
@@ -50,6 +51,7 @@ class State:
         ask: Iterable[str] = (),
         changes: Mapping[str, Any] | None = None,
         further: bool | None = None,
+        shown: bool | None = None,
     ) -> str:
         """The query of another step: some answers dropped or changed, some facts asked for."""
         gone = set(without)
@@ -58,6 +60,8 @@ class State:
         pairs = [*answers.items(), *(("ask", name) for name in ask)]
         if self.further if further is None else further:
             pairs.append(("more", "yes"))
+        if self.shown if shown is None else shown:
+            pairs.append(("show", "yes"))
         return urlencode(pairs)
 
 
@@ -89,6 +93,7 @@ class Step:
     topic: str
     questions: tuple[Question, ...] = ()
     left: int = 0
+    optional: bool = False  # whether there is an answer already, resting on what is assumed
     faults: tuple[tuple[str, str], ...] = field(default=())  # fact and sentence
 
 
@@ -133,6 +138,7 @@ def read(pairs: Sequence[tuple[str, str]], lang: str, base: RuleBase | None = No
         asked=asked,
         wanted=tuple(value for name, value in pairs if name == "ask" and value in base.facts),
         further=("more", "yes") in pairs,
+        shown=("show", "yes") in pairs,
     )
 
 
@@ -141,7 +147,7 @@ def step(state: State, lang: str, today: dt.date, base: RuleBase | None = None) 
     base = base or RuleBase.load()
     contradictions: tuple[tuple[str, str], ...] = ()
     names: tuple[str, ...] = ()
-    left = 0
+    left, optional = 0, False
     try:
         check(state.facts, base)
     except ContradictoryFacts as problem:
@@ -152,7 +158,7 @@ def step(state: State, lang: str, today: dt.date, base: RuleBase | None = None) 
     elif not names and state.wanted:
         names = state.wanted
     elif not names:
-        names, left = _due(state, base)
+        names, left, optional = _due(state, base)
     if not names:
         return Step("")
     words = texts()
@@ -163,19 +169,27 @@ def step(state: State, lang: str, today: dt.date, base: RuleBase | None = None) 
         topic=topic.name[lang],
         questions=tuple(_question(name, state, lang, today, base) for name in names),
         left=left,
+        optional=optional,
         faults=(*state.faults.items(), *contradictions),
     )
 
 
-def _due(state: State, base: RuleBase) -> tuple[tuple[str, ...], int]:
-    """The facts to ask now, of one topic, and how many more may be asked after them."""
+def _due(state: State, base: RuleBase) -> tuple[tuple[str, ...], int, bool]:
+    """The facts to ask now, of one topic, how many more may be asked after them, and whether they can be passed over."""
     open_ = [q for q in next_questions(state.facts, base=base) if q.fact not in state.unknown]
-    now = [q.fact for q in open_ if q.required] or [q.fact for q in open_ if state.further]
+    order = [name for topic in texts().topics.values() for name in topic.facts]
+    required = [q.fact for q in open_ if q.required]
+    worth_asking = sorted((q.fact for q in open_ if texts().facts[q.fact].ask), key=order.index)
+    now = (
+        required
+        or (worth_asking if not state.shown else [])
+        or ([q.fact for q in open_] if state.further else [])
+    )
     if not now:
-        return (), 0
+        return (), 0, False
     topic = next(t for t in texts().topics.values() if now[0] in t.facts)
     group = [name for name in now if name in topic.facts][:AT_A_TIME]
-    return tuple(group), len(now) - len(group)
+    return tuple(group), len(now) - len(group), not required
 
 
 def _question(name: str, state: State, lang: str, today: dt.date, base: RuleBase) -> Question:

@@ -35,13 +35,17 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class FactText:
-    """A fact as a question: ``short`` names it in lists, ``values`` label an enum, ``articles`` are citations."""
+    """A fact as a question: ``short`` names it in lists, ``values`` label an enum, ``articles`` are citations.
+
+    ``ask``: worth asking although it has a default.
+    """
 
     short: LanguageMap
     question: LanguageMap
     help: LanguageMap
     articles: tuple[str, ...]
     values: Mapping[str, LanguageMap]
+    ask: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,12 @@ def texts() -> Texts:
         topics={k: Topic(v["name"], tuple(v["facts"])) for k, v in data["topics"].items()},
         facts={
             k: FactText(
-                v["short"], v["question"], v["help"], tuple(v.get("article", ())), v.get("values", {})
+                v["short"],
+                v["question"],
+                v["help"],
+                tuple(v.get("article", ())),
+                v.get("values", {}),
+                v.get("ask", False),
             )
             for k, v in data["facts"].items()
         },
