@@ -41,7 +41,7 @@ FAMILIES = {
     "portal.fate": ConsentUse.Fate.values,
     "portal.mask": MASKS,
     "portal.odrl": terms.RULES,
-    "portal.place": ("gd", "hk", "mo"),
+    "portal.place": ("gd", "hk", "mo", "guangdong"),
     "portal.whitelist.act": ("approve", "reject", "revoke"),
     "portal.whitelist.did": ("propose", "approve", "reject", "revoke"),
     "portal.whitelist.done": ("propose", "approve", "reject", "revoke"),

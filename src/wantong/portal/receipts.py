@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
+
+from wantong.ground import i18n
 from wantong.ground.log import Note, Proof, Trust, Verdict, verify_receipt
 from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.problems import LogProblem
+from wantong.ground.log.words import Statement
 from wantong.portal import proofs
 
 
@@ -25,7 +30,7 @@ def shown(
         path = None
     return {
         "verdict": verdict,
-        "statements": [{"text": s.text(lang), "holds": s.holds} for s in verdict.statements],
+        "statements": [{"text": _spoken(s, lang), "holds": s.holds} for s in verdict.statements],
         "entry": rows(verdict),
         "path": path,
         "root": path.root.hex() if path else "",
@@ -38,6 +43,16 @@ def shown(
         "log": verdict.log
         and {"name": verdict.log.names or verdict.log.id, "place": verdict.log.jurisdiction},
     }
+
+
+def _spoken(statement: Statement, lang: str) -> str:
+    """The sentence, with kinds of entries and moments said as the language says them."""
+    named = dict(statement.params)
+    if f"kind.{named.get('kind')}" in i18n.catalogue():
+        named["kind"] = i18n.t(f"kind.{named['kind']}", lang)
+    if isinstance(named.get("time"), str) and (moment := parse_datetime(named["time"])):
+        named["time"] = moment
+    return replace(statement, params=named).text(lang)
 
 
 def rows(verdict: Verdict) -> list[tuple[str, str]]:

@@ -196,7 +196,7 @@ def _decision(
         return None
     answer = decision["assessment"]
     law = texts()
-    open_now = {r["id"] for r in projection.waiting_for}
+    open_now = {r["id"] for r in still_open(projection)}
     by_number = {a.number: a for a in actions}
 
     def met(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,11 +306,16 @@ def _proof(actions: list[Action], lang: str) -> dict[str, Any] | None:
     return None
 
 
+def still_open(projection: Projection) -> list[Mapping[str, Any]]:
+    """What is waited for and has not been met since: the gate itself looks again only a moment later."""
+    return [r for r in projection.waiting_for if r["id"] not in projection.met]
+
+
 def _forms(projection: Projection, possible: list[str], lang: str) -> list[dict[str, Any]]:
     """One form for each act that would bring the crossing on."""
     made = []
     for act in MEETING:
-        wanted = [r for r in projection.waiting_for if r["act"] == act]
+        wanted = [r for r in still_open(projection) if r["act"] == act]
         if act not in possible or not wanted:
             continue
         questions = []

@@ -23,7 +23,7 @@ from wantong.portal import receipts, words
 from wantong.portal.respond import page
 from wantong.portal.services import actor, role_required
 from wantong.portal.templatetags.wantong import language
-from wantong.portal.views.crossings import MEETING, summaries
+from wantong.portal.views.crossings import MEETING, still_open, summaries
 
 NEWEST = 6
 MOST_TASKS = 12
@@ -81,10 +81,10 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     stopped = Declaration.objects.filter(state__in=(State.WAITING, State.HELD)).order_by("updated_at")
     for declaration in stopped[:200]:
-        wanted = {r["act"] for r in declaration.waiting_for if r["act"]} & set(MEETING)
-        if not wanted:
+        if not any(r["act"] in MEETING for r in declaration.waiting_for):
             continue
         projection = fold_of(declaration)
+        wanted = {r["act"] for r in still_open(projection)} & set(MEETING)
         if not wanted & set(Workflow.load(projection.workflow).possible(projection, who)):
             continue
         found.append(

@@ -1,0 +1,219 @@
+"""The pages in a real browser: accessible by axe, usable by keyboard, at 360 pixels, in four languages."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.portal.places import OPERATORS, pages
+from tests.portal.seeded import PASSWORD
+
+from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(CHROMIUM is None, reason="Debian's package chromium is not installed"),
+]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+RUN_AXE = """async () => {
+  const told = await axe.run(document, {resultTypes: ["violations", "incomplete"]});
+  const brief = list => list.map(r => ({id: r.id, nodes: r.nodes.map(n => n.html.slice(0, 200))}));
+  return {violations: brief(told.violations), incomplete: brief(told.incomplete)};
+}"""
+# What axe cannot decide by itself, and why it is well:
+INCOMPLETE = {
+    # text over the drawn strands and on SVG shapes has no computable background; the pairs are in test_contrast.py
+    "color-contrast": "test_contrast.py measures every pair of tokens",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+def sign_in(page, site, name: str, lang: str = "en") -> None:
+    page.goto(f"{site.url}/{lang}/sign-in")
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(f"{site.url}/{lang}/")
+
+
+@pytest.fixture(scope="module")
+def operators(browser, site) -> Iterator[dict]:
+    """A browser context for each who is signed in, and one for nobody. Every console message is kept."""
+    found, heard = {}, []
+    for name in ("nobody", "chan", "lei"):
+        context = browser.new_context(viewport={"width": 1200, "height": 900})
+        context.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
+        if name != "nobody":
+            page = context.new_page()
+            sign_in(page, site, name)
+            page.close()
+        found[name] = context
+    yield found
+    # nothing was refused by the content policy, no script stumbled
+    assert not [text for text in heard if "status of 4" not in text], heard
+    for context in found.values():
+        context.close()
+
+
+@pytest.fixture
+def page(operators) -> Iterator:
+    made = operators["lei"].new_page()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_axe_finds_nothing(operators, site, lang):
+    faults, undecided = [], set()
+    for name, (path, audience) in pages(site.ids).items():
+        page = operators["nobody" if name in ("home", "sign-in") else "lei"].new_page()
+        page.goto(f"{site.url}/{lang}/{path}")
+        assert page.evaluate("document.documentElement.lang") == LANG_ATTRIBUTE[lang]
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        page.evaluate(AXE)
+        told = page.evaluate(RUN_AXE)
+        faults += [(name, v) for v in told["violations"]]
+        undecided |= {v["id"] for v in told["incomplete"]}
+        page.close()
+    assert not faults, faults
+    assert undecided <= INCOMPLETE.keys(), undecided
+
+
+def test_axe_finds_nothing_on_the_operators_first_page_and_a_failed_form(page, site):
+    for path in ("", "verify"):
+        page.goto(f"{site.url}/en/{path}")
+        if path:
+            page.eval_on_selector("main form", "form => form.noValidate = true")
+            page.click("main button[type=submit]")
+            assert page.locator(".govuk-error-summary").count() == 1
+        page.evaluate(AXE)
+        assert page.evaluate(RUN_AXE)["violations"] == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_nothing_runs_out_of_a_narrow_screen(browser, operators, site, lang):
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, storage_state=operators["lei"].storage_state()
+    )
+    page = context.new_page()
+    for name, (path, _) in pages(site.ids).items():
+        page.goto(f"{site.url}/{lang}/{path}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360, (name, width)
+    context.close()
+
+
+def test_the_fonts_of_a_script_are_asked_for(page, site):
+    wanted = {"zh-hans": "SC", "zh-hant": "HK", "en": "Source Sans", "pt": "Source Sans"}
+    for lang, part in wanted.items():
+        page.goto(f"{site.url}/{lang}/catalogue")
+        for selector in ("body", "p.govuk-body", ".govuk-button"):
+            family = page.eval_on_selector(selector, "e => getComputedStyle(e).fontFamily")
+            assert part in family.split(",")[0] or part in family, (lang, selector, family)
+    page.goto(f"{site.url}/pt/catalogue/social-insurance")
+    family = page.eval_on_selector('dd [lang="zh-Hans"]', "e => getComputedStyle(e).fontFamily")
+    assert "PingFang SC" in family
+
+
+def test_the_whole_way_by_keyboard(browser, site):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/en/sign-in")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "govuk-skip-link"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    page.keyboard.type("wu")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site.url}/en/#main")  # the browser keeps the fragment over the redirect
+    # every stop of the tab key is visible and marked
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        state = page.evaluate(
+            """() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
+              return {tag: e.tagName, seen: r.width > 0 && r.height > 0,
+                      marked: s.outlineStyle !== 'none' || s.boxShadow !== 'none'}; }"""
+        )
+        if state["tag"] == "BODY":
+            break
+        assert state["seen"] and state["marked"], state
+    context.close()
+
+
+def test_the_language_switch_keeps_the_page(page, site):
+    page.goto(f"{site.url}/en/crossings/{site.ids['receipted']}")
+    page.click("nav.wt-languages >> text=Português")
+    assert page.url == f"{site.url}/pt/crossings/{site.ids['receipted']}"
+    assert "O recibo é autêntico" in page.content()
+
+
+def test_the_first_page_refreshes_what_crosses(page, site):
+    page.goto(f"{site.url}/zh-hans/")
+    with page.expect_response(lambda r: r.url.endswith("/zh-hans/now"), timeout=15_000) as told:
+        pass
+    assert told.value.status == 200
+    page.wait_for_selector("#now .wt-facts")
+
+
+def test_a_wrong_password_says_so_in_words(browser, site):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/zh-hant/sign-in")
+    page.fill("#id_username", "nobody-here")
+    page.fill("#id_password", "wrong")
+    page.click("main button")
+    assert "使用者名稱與密碼不符" in page.inner_text(".govuk-error-summary")
+    context.close()
+
+
+def test_an_approver_acts_on_a_crossing(page, site):
+    page.goto(f"{site.url}/en/crossings/{site.ids['waiting']}")
+    assert "Waiting" in page.inner_text(".wt-passage__state")
+    for box in page.locator(".wt-act input[type=checkbox]").all():
+        box.check()
+    page.fill("#confirm-title", "Filing of the standard contract")
+    page.fill("#confirm-number", "GBA-2026-0007")
+    page.set_input_files(
+        "#confirm-file", files=[{"name": "f.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"}]
+    )
+    page.fill("#confirm-note", "Seen in the original")
+    page.click(".wt-act button")
+    assert "Done" in page.inner_text(".wt-notice")
+    assert "Seen in the original" in page.inner_text(".wt-timeline")
+    assert page.locator(".wt-check--open").count() == 0
+
+
+def test_signing_out_ends_it(browser, site):
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, site, "wu")
+    page.click(".wt-account button")
+    page.goto(f"{site.url}/en/crossings")
+    assert "/en/sign-in" in page.url
+    context.close()
