@@ -33,10 +33,12 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "log": ("log", PUBLIC),
         "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
         "verify": ("verify", PUBLIC),
+        "scan": ("scan", PUBLIC),
+        "assess": ("assess", PUBLIC),
         "sign-in": ("sign-in", PUBLIC),
         "password": ("password", OPERATORS),
     }
 
 
 # these have no JSON: they are nothing but forms
-FORMS = {"sign-in", "password"}
+FORMS = {"sign-in", "password", "scan", "assess"}

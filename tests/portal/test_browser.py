@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.portal.places import OPERATORS, pages
+from tests.portal.places import pages
 from tests.portal.seeded import PASSWORD
 
 from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
@@ -88,7 +88,7 @@ def page(operators) -> Iterator:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_axe_finds_nothing(operators, site, lang):
     faults, undecided = [], set()
-    for name, (path, audience) in pages(site.ids).items():
+    for name, (path, _audience) in pages(site.ids).items():
         page = operators["nobody" if name in ("home", "sign-in") else "lei"].new_page()
         page.goto(f"{site.url}/{lang}/{path}")
         assert page.evaluate("document.documentElement.lang") == LANG_ATTRIBUTE[lang]

@@ -29,10 +29,11 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 # families that are put together from a value: the templates name the first part, these are the values
 ACTS = set(workflow.Workflow.load().acts)
 FAMILIES = {
-    "portal.state": State.values,
+    "gate.state": State.values,
     "portal.state-means": State.values,
     "portal.direction": Direction.values,
-    "portal.act": ACTS,
+    "gate.act": ACTS,
+    "portal.turn": crossings.TURNING,
     "portal.act-do": crossings.MEETING,
     "portal.act-button": crossings.MEETING,
     "portal.operator": grammar.NEGATION,
@@ -48,8 +49,6 @@ FAMILIES = {
     "portal.negotiation.act": ("agree", "accept", "terminate"),
     "portal.negotiation.done": ("agree", "accept", "terminate"),
     "portal.route-status": ("undecided", "overruled", "excluded", "not_met", "not_in_force"),
-    "portal.requirement": ("authority", "facts", "question", "signature", "catalogue", "consent", "pseudonym"),
-    "portal.question": ("kinds", "route"),
     "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),
     "portal.kept-by": ("gate", "people"),
     "portal.task": ("whitelist", "negotiation"),

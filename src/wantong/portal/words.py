@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wantong.border.gate.classification import kinds
+from wantong.border.gate.declarations import pictures
 from wantong.border.gate.rules.texts import texts
 from wantong.border.trust.models import Peer
 from wantong.ground import config, i18n
@@ -85,25 +86,8 @@ def value(name: str, given: Any, lang: str) -> str:
 
 
 def requirement(wanted: Mapping[str, Any], lang: str) -> str:
-    """What a requirement of the gate asks for, in a few words."""
-    kind, name = wanted["kind"], wanted["name"]
-    match kind:
-        case "paper":
-            return obligation(name, lang)
-        case "authority":
-            named = route(name, lang) if name in texts().routes else obligation(name, lang)
-            return i18n.t("portal.requirement.authority", lang, name=named)
-        case "facts":
-            return i18n.t("portal.requirement.facts", lang, name=fact(name, lang))
-        case "question":
-            # what the receiving gate asks is about the papers as a whole, not about one fact
-            asked = (
-                i18n.t(f"portal.question.{name}", lang) if name in ("kinds", "route") else fact(name, lang)
-            )
-            return i18n.t("portal.requirement.question", lang, name=asked)
-        case "signature":
-            return i18n.t("portal.requirement.signature", lang, name=route(name, lang))
-    return i18n.t(f"portal.requirement.{kind}", lang)
+    """What a requirement of the gate asks for, in the gate's words."""
+    return pictures.need_text(wanted["kind"], wanted["name"], lang)
 
 
 def finding(kind: str, lang: str) -> str:

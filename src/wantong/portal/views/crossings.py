@@ -15,6 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from wantong.border.gate.declarations import pictures
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.ledger import fold_of
 from wantong.border.gate.declarations.models import Action, Declaration, Direction, State
@@ -36,7 +37,7 @@ PER_PAGE = 25
 LARGEST_PAPER = 50 * 2**20
 # what people do; everything else the gate does by itself
 MEETING = ("confirm", "authority_decision", "approve", "explain", "answer_facts")
-TURNING = ("resume", "hold", "recall", "refuse")
+TURNING = ("resume", "hold", "recall", "refuse", "abandon")
 
 
 @role_required()
@@ -159,20 +160,13 @@ def _event(action: Action, parties: words.Parties, lang: str) -> dict[str, Any]:
         "actor_name": parties.actor(action.actor, action.actor_name, lang),
         "human": human,
         "at": action.at,
-        # what the gate notes for itself is written for programs; its list of what is open says it to people
-        "note": action.note if human else "",
+        "reason": pictures.reason(action, lang),
         "document": action.document,
-        "requirements": [words.requirement(r, lang) for r in told.get("waiting_for", ())],
-        "problem": _problem(told.get("problem")),
         "route": words.route(told["assessment"]["primary_route"], lang) if "assessment" in told else "",
         "rows": told.get("rows"),
         "rows_left_out": told.get("rows_left_out"),
         "log_entry": str(action.log_entry) if action.log_entry else None,
     }
-
-
-def _problem(problem: Mapping[str, Any] | None) -> str:
-    return str(problem.get("title", "")) if problem else ""
 
 
 def _classification(projection: Projection, lang: str) -> dict[str, Any] | None:
@@ -367,7 +361,7 @@ def act(request: HttpRequest, declaration_id: uuid.UUID) -> HttpResponse:
             raise
         return _crossing(request, declaration_id, problem=problem, act=chosen)
     messages.success(
-        request, i18n.t("portal.crossing.done", language(), act=i18n.t(f"portal.act.{chosen}", language()))
+        request, i18n.t("portal.crossing.done", language(), act=i18n.t(f"gate.act.{chosen}", language()))
     )
     return redirect("portal:crossing", declaration_id=declaration_id)
 
