@@ -31,6 +31,7 @@ MAX_TIMESTAMP = (1 << 63) - 1
 
 _SIGNATURE_LENGTH = {ED25519: 64, COSIGNATURE: 8 + 64}
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
+_NOT_IN_NAMES = re.compile(r"[\s+\x00-\x1f]")
 _HEX_ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -41,10 +42,11 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 def decode_base64(text: str, thing: str) -> bytes:
     """Standard base64 in its one canonical spelling. Raises :class:`Malformed` (``base64``)."""
     try:
-        decoded = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+        encoded = text.encode("ascii")
+        decoded = binascii.a2b_base64(encoded, strict_mode=True)
     except ValueError:
         raise Malformed(thing, "base64") from None
-    if b64encode(decoded).decode() != text:
+    if binascii.b2a_base64(decoded, newline=False) != encoded:  # bits beyond the last byte
         raise Malformed(thing, "base64")
     return decoded
 
@@ -78,7 +80,7 @@ def decode_text(data: bytes, thing: str) -> str:
 
 def check_name(name: str) -> str:
     """A key name: not empty, no spaces, no plus, no control characters. Raises :class:`Malformed` (``name``)."""
-    if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 for c in name):
+    if not name or _NOT_IN_NAMES.search(name):
         raise Malformed("vkey", "name")
     return name
 
