@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ class BayNode:
 
     @property
     def url(self) -> str:
-        return self.settings.node.url
+        """Where its own people reach it (peers use the public address in its settings)."""
+        return f"http://{self.settings.listen.web}"
 
     @property
     def log(self) -> Path:
@@ -127,8 +128,18 @@ class Bay:
         """Keys of the three logs and witnesses: all that is needed to check a receipt offline."""
         return self.directory / "gd" / "trust.toml"
 
-    def make(self, *, fresh: bool = False, database: Mapping[str, str] | None = None) -> None:
-        """Create what is not there yet: nodes, keys, databases, mutual trust, operators, in parallel."""
+    def make(
+        self,
+        *,
+        fresh: bool = False,
+        database: Mapping[str, str] | None = None,
+        public: Callable[[str], str] = lambda listen: f"http://{listen}",
+    ) -> None:
+        """Create what is not there yet: nodes, keys, databases, mutual trust, operators, in parallel.
+
+        ``database`` gives a node another database than SQLite; ``public`` maps an address where a node listens to
+        the address that its peers are told, for those who put something in between.
+        """
         if fresh:
             shutil.rmtree(self.directory, ignore_errors=True)
         taken: set[int] = set()
@@ -140,8 +151,8 @@ class Bay:
                 node.directory,
                 jurisdiction=place,
                 participant_id=f"{place}.wantong.example",
-                url=f"http://127.0.0.1:{web}",
-                data_url=f"http://127.0.0.1:{data}",
+                url=public(f"127.0.0.1:{web}"),
+                data_url=public(f"127.0.0.1:{data}"),
                 listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
                 database=(database or {}).get(place, "sqlite:db.sqlite3"),
             )

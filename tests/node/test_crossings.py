@@ -1,0 +1,159 @@
+"""The demonstration's crossings between three real nodes: as the law has it, watched on the wire, killed at random."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.node.test_processes import ROOT, children
+from tests.node.wire import Wire
+
+from wantong.node.bay import Bay
+from wantong.node.demo import people, scenario
+from wantong.node.demo.narration import Narrator
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("processes"),
+    pytest.mark.timeout(900),
+]
+
+
+class Silence:
+    def begins(self, crossing) -> None: ...
+
+    def step(self, crossing, step) -> None: ...
+
+    def ends(self, crossing) -> None: ...
+
+
+@pytest.fixture
+def databases():
+    """Nothing on SQLite; on PostgreSQL a database for each node."""
+    url = os.environ.get("WANTONG_TEST_DATABASE", "")
+    if not url:
+        yield {}
+        return
+    import psycopg
+
+    names = {place: f"bay_{place}_{uuid.uuid4().hex[:8]}" for place in ("gd", "hk", "mo")}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in names.values():
+            connection.execute(f"CREATE DATABASE {name}")
+        yield {place: urlsplit(url)._replace(path=f"/{name}").geturl() for place, name in names.items()}
+        for name in names.values():
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def wantong(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
+    return subprocess.run(
+        [sys.executable, "-m", "wantong", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def check_logs(bay: Bay) -> None:
+    """Every node's log is whole, as an outsider reads it."""
+    for node in bay.nodes.values():
+        audit = wantong("log", "audit", f"{node.url}/log", "--trust", bay.trust_file)
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, databases):
+    wire = Wire()
+    bay = Bay(tmp_path / "bay")
+    bay.make(database=databases, public=wire.front)
+    with bay.running():
+        narrator = Narrator(Silence())
+        scenario.run(bay, narrator)
+        assert [(c.id, c.outcome, c.problem) for c in narrator.crossings if not c.ok] == []
+        assert {c.id for c in narrator.crossings} == set(scenario.CROSSINGS)
+        check_logs(bay)
+    wire.close()
+
+    receipts = [Path(c.receipt) for c in narrator.crossings if c.receipt]
+    assert len(receipts) >= 6
+    for receipt in receipts:
+        proven = wantong("verify", receipt, "--trust", bay.trust_file)
+        assert proven.returncode == 0, proven.stdout
+        assert "Proven" in proven.stdout
+        broken = tmp_path / "broken.receipt"
+        content = bytearray(receipt.read_bytes())
+        content[len(content) // 3] ^= 1
+        broken.write_bytes(content)
+        assert wantong("verify", broken, "--trust", bay.trust_file).returncode == 1
+
+    # what must never be on the wire, in a log entry, a tile, a receipt or a node's own log lines
+    persons = [*people.people(480, 1), *people.people(12_000, 7)]
+    forbidden = [person.number for person in persons] + [
+        "Chan Tai Man 7",
+        "Maria da Silva 7",
+        "member7@library.example",
+    ]
+    public = [
+        *receipts,
+        *(p for n in bay.nodes.values() for p in (n.directory / "log").rglob("*") if p.is_file()),
+    ]
+    public += [node.log for node in bay.nodes.values()]
+    haystack = wire.seen() + b"".join(path.read_bytes() for path in public)
+    assert len(wire.seen()) > 3_000_000, "the statistics alone are 3 MB: the wire was not watched"
+    assert [secret for secret in forbidden if secret.encode() in haystack] == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_every_crossing_completes_once(tmp_path: Path, databases, seed: int):
+    dice = random.Random(seed)
+    bay = Bay(tmp_path / "bay")
+    bay.make(database=databases)
+    done = threading.Event()
+    killed: list[str] = []
+
+    def reaper() -> None:
+        while not done.wait(dice.uniform(0.4, 2.5)):
+            if len(killed) >= 12:
+                return
+            node = dice.choice(list(bay.nodes.values()))
+            below = [(p, c) for p, c in sorted(children(node.process.pid).items()) if "wantong.node." in c]
+            if below:
+                pid, command = dice.choice(below)
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                killed.append(f"{node.jurisdiction} {command.split()[-1]}")
+
+    with bay.running():
+        narrator = Narrator(Silence())
+        thread = threading.Thread(target=reaper)
+        thread.start()
+        try:
+            scenario.run(bay, narrator, only={"1", "2", "6a"})
+        finally:
+            done.set()
+            thread.join()
+        assert len(killed) >= 3, "nothing was killed: the test shows nothing"
+        assert [(c.id, c.outcome, c.problem) for c in narrator.crossings if not c.ok] == [], killed
+        for node in bay.nodes.values():
+            node.wait_ready(__import__("time").monotonic() + 60)
+        check_logs(bay)
+        # nothing doubled: one release and one delivery for each crossing at its sender, one holding at its receiver
+        for crossing in narrator.crossings:
+            officer = scenario.Desk(bay.nodes[crossing.source], "officer")
+            seen = officer.get(f"/declarations/{crossing.page.rsplit('/', 1)[1]}")
+            acts = [step["act"] for step in seen["timeline"]]
+            assert acts.count("deliver") == 1, json.dumps(acts)
+        counts = scenario.Desk(bay.nodes["gd"], "officer").get("/person-counts/gd.wantong.example")
+        assert counts["sensitive"] == 469, "each person who left is counted once"
