@@ -362,14 +362,18 @@ class _Masker:
     def _whole(self, values: Sequence[str], profile: str, kind: str, report: ColumnReport) -> list[str]:
         make = self._masks[profile]
         report.profiles.add(profile)
+        report.kinds.update(
+            (found.kind, found.count) for found in self._kinds.get((report.path, report.column or ""), ())
+        )
+        known: dict[str, str] = {}  # a column repeats itself
         masked = []
         for value in values:
-            if value.strip() and not is_masked(value.strip()):
-                value = make(value, kind)
-                report.changed += 1
-                if kind:
-                    report.kinds[kind] += 1
-            masked.append(value)
+            made = known.get(value)
+            if made is None:
+                bare = value.strip()
+                made = known[value] = value if not bare or is_masked(bare) else make(value, kind)
+            report.changed += made is not value
+            masked.append(made)
         return masked
 
     def _spans(self, values: Sequence[str], column: str | None, report: ColumnReport) -> Sequence[str]:

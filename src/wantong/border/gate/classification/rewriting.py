@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wantong.border.gate.classification import readers
+from wantong.border.gate.classification.marks import MARK
 from wantong.border.gate.classification.readers import archive, delimited, formats, jsons
 from wantong.border.gate.classification.readers.limits import MIB, Budget, Limits
 from wantong.border.gate.classification.readers.parquet import text_array
@@ -98,13 +99,13 @@ def open_table(path: Path, limits: Limits) -> Iterator[Table]:
 # ---- cells
 
 
-_FORMULA = re.compile(r"[=+\-@\t\r|＝＋－＠]")
-_PLAIN = re.compile(r"[-+－＋][\d\s().,，/-]*(?:[eE][-+]?\d+)?%?\Z")
+_FORMULA = frozenset("=+-@\t\r|＝＋－＠")
+_PLAIN = re.compile(rf"[-+－＋][\d\s().,，/{MARK}-]*(?:[eE][-+]?\d+)?%?\Z")
 
 
 def disarmed(cell: str) -> str:
     """A cell that no spreadsheet runs as a formula (CSV injection): numbers and phone numbers stay as they are."""
-    if cell and _FORMULA.match(cell) and not _PLAIN.match(cell):
+    if cell and cell[0] in _FORMULA and not _PLAIN.match(cell):
         return "'" + cell
     return cell
 
@@ -112,9 +113,14 @@ def disarmed(cell: str) -> str:
 def _disarm(columns: Iterable[Sequence[str]], counts: Counts) -> list[Sequence[str]]:
     safe: list[Sequence[str]] = []
     for cells in columns:
-        made = [disarmed(cell) for cell in cells]
-        counts.disarmed += sum(1 for before, after in zip(cells, made, strict=True) if before is not after)
-        safe.append(made)
+        suspect = [place for place, cell in enumerate(cells) if cell and cell[0] in _FORMULA]
+        if suspect:
+            made = list(cells)
+            for place in suspect:
+                made[place] = disarmed(made[place])
+                counts.disarmed += made[place] != cells[place]
+            cells = made
+        safe.append(cells)
     return safe
 
 
@@ -134,11 +140,15 @@ def _batch(
     counts.rows_out += len(rows)
     if not rows:
         return []
-    width = max(len(names), *map(len, rows))
-    columns = [list(cells) for cells in zip_longest(*rows, fillvalue="")]
-    columns += [[""] * len(rows) for _ in range(width - len(columns))]
-    wanted = range(width) if chosen is None else chosen
-    changed = [change.column(sheet, column_name(names, index), columns[index]) for index in wanted]
+    wanted = range(max(len(names), *map(len, rows))) if chosen is None else chosen
+    if min(map(len, rows)) > max(wanted, default=-1):
+        columns = [[row[index] for row in rows] for index in wanted]
+    else:
+        columns = [[row[index] if index < len(row) else "" for row in rows] for index in wanted]
+    changed = [
+        change.column(sheet, column_name(names, index), column)
+        for index, column in zip(wanted, columns, strict=True)
+    ]
     return list(zip(*_disarm(changed, counts), strict=True))
 
 

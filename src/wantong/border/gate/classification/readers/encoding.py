@@ -3,8 +3,8 @@
 The bay writes UTF-8, UTF-16, GB18030 and Big5 with the Hong Kong supplement, and Macao's Portuguese files come in
 Windows-1252. Almost every pair of bytes is *valid* in both Chinese encodings, so validity decides nothing: each
 candidate decoding is scored by how ordinary its characters are. A right decoding is full of characters everybody
-uses; a wrong one of rarities, kana and private use. charset-normalizer was tried first: on table cells of a few
-characters it took GB18030 for Big5, Korean or Cyrillic, and it is 100 times slower.
+uses; a wrong one of rarities, kana and private use. charset-normalizer was tried first: it takes one in ten small
+tables for another encoding and needs longer (`benchmarks/readers.py` prints both).
 
 A file in one encoding may hold lines in another (logs, merged exports). So UTF-8 is checked block by block, and a
 block that fails is decoded line by line, each in its own encoding.
@@ -20,6 +20,7 @@ from functools import cache
 from importlib import resources
 from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from .limits import Budget
@@ -252,8 +253,28 @@ class Utf8Pieces:
             yield block if valid_utf8(block) else self._line_by_line(bytes(block), "utf-8")
 
     def _legacy(self) -> Iterator[bytes]:
+        """Blocks decoded as a whole where possible; lines that may be UTF-8 or do not decode, one by one."""
+        name = self._encoding.name
         for block in self._raw_blocks(BLOCK // 4):
-            yield self._line_by_line(bytes(block), self._encoding.name)
+            raw = bytes(block)
+            parts: list[bytes] = []
+            upto = 0
+            for at in _like_utf8(raw):
+                if at < upto:
+                    continue
+                start = raw.rfind(b"\n", 0, at) + 1
+                end = raw.find(b"\n", at) + 1 or len(raw)
+                if _is_utf8(raw[start:end]):
+                    parts += (self._bulk(raw[upto:start], name), self._line_by_line(raw[start:end], name))
+                    upto = end
+            parts.append(self._bulk(raw[upto:], name))
+            yield b"".join(parts)
+
+    def _bulk(self, raw: bytes, name: str) -> bytes:
+        try:
+            return raw.decode(name).encode("utf-8")
+        except UnicodeError:
+            return self._line_by_line(raw, name)
 
     def _line_by_line(self, block: bytes, name: str) -> bytes:
         decoded: list[str] = []
@@ -294,6 +315,18 @@ class Utf8Pieces:
             tail = text[cut:]
             if not raw:
                 return
+
+
+def _like_utf8(raw: bytes) -> list[int]:
+    """Where two characters of CJK UTF-8 may stand side by side: rare in other encodings, and surely there in UTF-8."""
+    data = np.frombuffer(raw, np.uint8)
+    if data.size < 6:
+        return []
+    first = (data - np.uint8(0xE3)) <= 6
+    further = (data & 0xC0) == 0x80
+    whole = first[:-2] & further[1:-1] & further[2:]
+    found: list[int] = np.flatnonzero(whole[:-3] & whole[3:]).tolist()
+    return found
 
 
 def _lines(block: bytes) -> list[bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 from ..chunks import CellsChunk, TextChunk
 from .limits import MIB, Limits
 from .problems import CellsCut, Damaged, LimitReached, ReadProblem
+from .tables import one_a_line
 
 ROOT = "$"
 _DATA_KEY = re.compile(r"\d{5}|@|\A\W*\d[\d\W]*\Z|.{65}", re.DOTALL)
@@ -25,55 +26,76 @@ def is_data(key: str) -> bool:
     return _DATA_KEY.search(key) is not None
 
 
+class _Column:
+    __slots__ = ("cells", "name", "next")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.next = name, 1
+        self.cells: list[str] = []
+
+
 class _Cells:
     """Cells by column path, given out when about a MiB is held."""
 
     def __init__(self, path: str, limits: Limits) -> None:
         self._path, self._limits = path, limits
-        self._held: dict[str, list[str]] = {}
-        self._next: dict[str, int] = {}
+        self._columns: dict[str, _Column] = {}
+        self._names: dict[tuple[str, str], str] = {}
         self._size = 0
         self._cut = 0
         self._too_many = False
 
     def name(self, parent: str, key: str, row: int) -> str:
         """The column path of a member ``key`` of ``parent``; a key that is data is stored as a cell."""
+        known = self._names.get((parent, key))
+        if known is not None:
+            return known
         if is_data(key):
             self.put(f"{parent}.(key)" if parent else "(key)", key, row)
-            key = "*"
-        return f"{parent}.{key}" if parent else key
+            return f"{parent}.*" if parent else "*"
+        made = f"{parent}.{key}" if parent else key
+        if len(self._names) < self._limits.columns:
+            self._names[parent, key] = made
+        return made
 
-    def put(self, column: str, value: str, row: int) -> None:
-        if column not in self._next:
-            if len(self._next) >= self._limits.columns:
+    def put(self, path: str, value: str, row: int) -> None:
+        """A cell; empty ones before it are added so that rows stay side by side (up to ten thousand)."""
+        column = self._columns.get(path)
+        if column is None:
+            if len(self._columns) >= self._limits.columns:
                 self._too_many = True
-                column = "*"
-            self._next.setdefault(column, 1)
-        if len(value) > self._limits.cell_bytes:
+                path = "*"
+            column = self._columns.setdefault(path, _Column(path))
+        size = len(value)
+        if size > self._limits.cell_bytes:
             value = value[: self._limits.cell_bytes]
             self._cut += 1
-        if "\n" in value or "\r" in value:
-            value = " ".join(value.splitlines())
-        held = self._held.setdefault(column, [])
-        missing = row - self._next[column]
+        missing = row - column.next
         if 0 < missing <= 10_000:
-            held.extend([""] * missing)
-            self._next[column] += missing
-        held.append(value)
-        self._next[column] += 1
-        self._size += len(value) + 1 + max(missing, 0)
+            column.cells.extend([""] * missing)
+            column.next += missing
+            size += missing
+        column.cells.append(value)
+        column.next += 1
+        self._size += size + 1
 
     def flush(self) -> Iterator[CellsChunk]:
-        held, self._held, self._size = self._held, {}, 0
-        for column, cells in held.items():
-            data = "\n".join(cells).encode("utf-8", "replace")
-            yield CellsChunk(self._path, column or ROOT, data, self._next[column] - len(cells))
+        """What is held."""
+        self._size = 0
+        for column in self._columns.values():
+            if column.cells:
+                yield CellsChunk(
+                    self._path, column.name or ROOT, one_a_line(column.cells), column.next - len(column.cells)
+                )
+                column.cells = []
 
     def flush_if_ready(self) -> Iterator[CellsChunk]:
+        """What is held if it is enough."""
         if self._size >= MIB:
             yield from self.flush()
 
     def remarks(self) -> Iterator[ReadProblem]:
+        """What happened to be out of bounds."""
         if self._too_many:
             yield LimitReached(self._path, "columns", self._limits.columns)
         if self._cut:
@@ -143,9 +165,11 @@ def _walk(value: Any, cells: _Cells, row: int, limits: Limits) -> None:
             cells.put(column, value if isinstance(value, str) else str(value).lower(), row)
 
 
+# a whole member with a plain value comes first: one match instead of four for most of what there is
 _TOKEN = re.compile(
     r"""
-    ([{}\[\],:])
+    "([^"\\]*+)"\s*+:\s*+(?:"([^"\\]*+)"|([^\s{}\[\],:"]++)(?=[\s,}]))\s*+(,?)
+    | ([{}\[\],:])
     | "((?:[^"\\]*+(?:\\.[^"\\]*+)*+))"
     | ([^\s{}\[\],:"]++)
     | (")                       # a string that does not end here
@@ -160,10 +184,13 @@ def looks_like_document(sample: bytes) -> bool:
     """Whether a text that begins with ``{`` or ``[`` goes on as JSON does, as far as ``sample`` reaches."""
     text = sample.decode("utf-8", "replace")
     tokens = list(islice(_TOKEN.finditer(text), 400))
-    bare = [token[3] for token in tokens if token[3] and token.end() < len(text)]
+    bare = [token[3] or token[7] for token in tokens if (token[3] or token[7]) and token.end() < len(text)]
     if not all(map(_LITERAL.match, bare)):
         return False
-    return len(tokens) > 1 and (tokens[0][1] == "[" or tokens[1][2] is not None or tokens[1][1] == "}")
+    first, second = tokens[0][5], tokens[1] if len(tokens) > 1 else None
+    return second is not None and (
+        first == "[" or second[1] is not None or second[6] is not None or second[5] == "}"
+    )
 
 
 def read(
@@ -214,14 +241,23 @@ class _Document:
 
     def feed(self, text: str) -> str:
         """Scan ``text``; returns its end that may go on in the next piece."""
+        cells = self.cells
         for token in _TOKEN.finditer(text):
-            mark, string, bare, _ = token.groups()
-            if string is not None:
+            key, plain, value, comma, mark, string, bare, _ = token.groups()
+            if key is not None:
+                parent = self._open[-1][1] if self._open else ""
+                self._column = cells.name(parent, key, self._row)
+                if plain is not None:
+                    cells.put(self._column, plain, self._row)
+                else:
+                    self._literal(value)
+                self._key = comma == "," and bool(self._open) and self._open[-1][0]
+            elif string is not None:
                 value = _unescape(string) if "\\" in string else string
                 if self._key:
-                    self._column = self.cells.name(self._open[-1][1], value, self._row)
+                    self._column = cells.name(self._open[-1][1], value, self._row)
                 else:
-                    self.cells.put(self._column, value, self._row)
+                    cells.put(self._column, value, self._row)
             elif bare is not None:
                 if token.end() == len(text):
                     return bare

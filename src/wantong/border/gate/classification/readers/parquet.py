@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from ..chunks import CellsChunk, Chunk
 from .limits import MIB, Budget
 from .problems import Damaged, Encrypted, LimitReached, ReadProblem
+from .tables import one_a_line
 
 ROWS = 16_384
 
@@ -107,8 +108,5 @@ def _cells(place: str, column: str, array: Any, row: int, longest: int) -> Itera
     start = 0
     while start < len(texts):  # pieces of some MiB even if single cells are long
         cells = texts.slice(start, 256 if texts.nbytes > 16 * MIB else len(texts)).to_pylist()
-        joined = "\n".join(cells)
-        if joined.count("\n") >= len(cells) or "\r" in joined:
-            joined = "\n".join(" ".join(cell.splitlines()) for cell in cells)
-        yield CellsChunk(place, column, joined.encode(), row + start)
+        yield CellsChunk(place, column, one_a_line(cells), row + start)
         start += len(cells)

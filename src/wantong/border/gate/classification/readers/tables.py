@@ -175,7 +175,12 @@ class Columns:
         if max(map(len, cells)) > limit:
             self._cut += sum(1 for cell in cells if len(cell) > limit)
             cells = [cell[:limit] for cell in cells]
-        joined = "\n".join(cells)
-        if joined.count("\n") >= len(cells) or "\r" in joined:
-            joined = "\n".join(" ".join(cell.splitlines()) for cell in cells)
-        return joined.encode("utf-8", "replace")
+        return one_a_line(cells)
+
+
+def one_a_line(cells: Sequence[str]) -> bytes:
+    """Cells as a chunk holds them: line breaks inside one become a blank."""
+    joined = "\n".join(cells)
+    if joined.count("\n") >= len(cells) or "\r" in joined:
+        joined = "\n".join(" ".join(cell.splitlines()) for cell in cells)
+    return joined.encode("utf-8", "replace")
