@@ -125,6 +125,9 @@ def _show(report: Any, lang: str) -> None:
     console.print()
     for law, grade in told["grades"].items():
         console.print(Text(f"{law}: {_in_short(law, grade, lang)}  {grade['reason']}"))
+    for problem in report.problems:
+        if getattr(problem, "complete", False):  # the others stand among the questions
+            console.print(Text(f"! {problem.explain(lang)['detail']}"))
     for question in told["questions"]:
         place = " · ".join(part for part in (question["path"], question["column"]) if part)
         console.print(Text(f"? {question['text']}" + (f"  [{place}]" if place else "")))

@@ -33,6 +33,9 @@ from wantong.border.gate.classification.scan import Scanner
 from wantong.border.gate.classification.spans import SpanFinder
 from wantong.ground.problems import Problem
 
+ROUNDS = 4
+"""How often a copy is made again because what is left stood out only after the rest was masked."""
+
 ANY = "*"
 """In profiles: every kind that has no profile of its own."""
 
@@ -149,7 +152,8 @@ def mask(
     ``profiles`` maps a column name, a kind of data (``cn-id``, ``phone``, …) or :data:`ANY` to one of
     :data:`~.masks.PROFILES`. A column's own profile comes first and is done to every cell that is not empty. A
     kind's profile is done to whole columns of that kind, and elsewhere to just the characters found. The copy is
-    scanned again before it gets its name: it holds nothing more of what the profiles name.
+    scanned again before it gets its name: it holds nothing more of what the profiles name. A column in which
+    something is left then (a number cut over three columns, addresses among much else) is masked as a whole.
 
     Raises :class:`UnknownProfile`, :class:`UnknownTarget`, :class:`KeyNeeded`, :class:`NotWritable`,
     :class:`NotClean`, and any :class:`ReadProblem` of the source. Formats: CSV, TSV, JSON lines,
@@ -159,13 +163,22 @@ def mask(
     masks = _masks(profiles, key)
     remarks: list[ReadProblem] = []
     findings = _scanned(source, limits, remarks)
-    with rewriting.open_table(source, limits) as table:
-        masker = _Masker(profiles, masks, findings)
-        with _atomic(target) as draft:
-            counts = table.rewrite(draft, masker, None, None)
+    stubborn: dict[tuple[str, str], str] = {}
+    for _ in range(ROUNDS):
+        with rewriting.open_table(source, limits) as table, _atomic(target) as draft:
+            masker = _Masker(profiles, masks, findings, stubborn)
+            counts = table.rewrite(draft.path, masker, None, None)
             _check_targets(profiles, masker.seen)
-            _check_clean(draft, source.suffix, profiles, limits)
-            return _report(table.format, draft, masker, counts, _key_used(profiles, key), remarks)
+            left = masker.still_there(_scanned(draft.path, limits, []))
+            if not left:
+                draft.keep()
+                return _report(table.format, draft.path, masker, counts, _key_used(profiles, key), remarks)
+        # what is left stands out only now that the rest is masked: these columns are masked as a whole
+        if any(finding.column is None for finding in left):
+            break
+        stubborn |= {(_sheet(f.path), f.column or ""): f.kind for f in left}
+    places = ", ".join(f"{f.column or '—'} ({f.kind}, {f.count})" for f in left)
+    raise NotClean(places=places[:500])
 
 
 def select(
@@ -194,13 +207,14 @@ def select(
     with rewriting.open_table(source, limits) as table:
         if table.format == "text":
             raise NotWritable(format="text")
-        masker = _Masker(profiles, made, findings)
+        masker = _Masker(profiles, made, findings, {})
         with _atomic(target) as draft:
-            counts = table.rewrite(draft, masker, list(columns), keep_row)
+            counts = table.rewrite(draft.path, masker, list(columns), keep_row)
             if missing := [name for name in columns if name not in counts.columns]:
                 raise ColumnsMissing(columns=", ".join(missing)[:500])
             _check_targets(profiles, masker.seen)
-            return _report(table.format, draft, masker, counts, _key_used(profiles, key), remarks)
+            draft.keep()
+            return _report(table.format, draft.path, masker, counts, _key_used(profiles, key), remarks)
 
 
 def _kind_ids() -> frozenset[str]:
@@ -250,17 +264,6 @@ def _check_targets(profiles: Mapping[str, str], seen: set[str]) -> None:
         raise UnknownTarget(targets=", ".join(unknown)[:500], columns=", ".join(sorted(seen))[:500])
 
 
-def _check_clean(draft: Path, suffix: str, profiles: Mapping[str, str], limits: Limits) -> None:
-    left = [
-        finding
-        for finding in _scanned(draft, limits, [])
-        if profiles.get(finding.column or "", profiles.get(finding.kind, profiles.get(ANY, "keep"))) != "keep"
-    ]
-    if left:
-        places = ", ".join(f"{finding.column or '—'} ({finding.kind}, {finding.count})" for finding in left)
-        raise NotClean(places=places[:500])
-
-
 def _report(
     format: str,
     draft: Path,
@@ -287,33 +290,47 @@ def _report(
     )
 
 
+@dataclass
+class _Draft:
+    path: Path
+    kept: bool = False
+
+    def keep(self) -> None:
+        self.kept = True
+
+
 @contextmanager
-def _atomic(target: Path) -> Iterator[Path]:
-    """A draft beside ``target`` that takes its name at the end, or is gone."""
-    draft = target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}{target.suffix}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+def _atomic(target: Path) -> Iterator[_Draft]:
+    """A draft beside ``target`` that takes its name at the end if it is to be kept, and else is gone."""
+    draft = _Draft(target.with_name(f".{target.name[:64]}.{secrets.token_hex(8)}{target.suffix}"))
+    descriptor = os.open(draft.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     os.close(descriptor)
     try:
         yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if draft.kept:
+            with draft.path.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.path.replace(target)
+            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     finally:
-        draft.unlink(missing_ok=True)
+        draft.path.unlink(missing_ok=True)
 
 
 class _Masker:
     """Which mask is for which cells; counts what it does."""
 
     def __init__(
-        self, profiles: Mapping[str, str], masks: Mapping[str, Mask], findings: Sequence[Finding]
+        self,
+        profiles: Mapping[str, str],
+        masks: Mapping[str, Mask],
+        findings: Sequence[Finding],
+        stubborn: Mapping[tuple[str, str], str],
     ) -> None:
-        self._profiles, self._masks = profiles, masks
+        self._profiles, self._masks, self._stubborn = profiles, masks, stubborn
         self._kinds: dict[tuple[str, str], list[Finding]] = defaultdict(list)
         for finding in findings:
             if finding.column is not None:
@@ -330,7 +347,9 @@ class _Masker:
         own = self._profiles.get(column)
         if own is not None:
             return own != "keep"
-        return any(self._profile(finding.kind) != "keep" for finding in self._kinds.get((sheet, column), ()))
+        return (sheet, column) in self._stubborn or any(
+            self._profile(finding.kind) != "keep" for finding in self._kinds.get((sheet, column), ())
+        )
 
     def column(self, sheet: str, column: str | None, values: Sequence[str]) -> Sequence[str]:
         """The values of a column (or lines of running text, ``column`` None) as they may be shown."""
@@ -344,6 +363,8 @@ class _Masker:
                     if own == "keep"
                     else self._whole(values, own, self._kind_of(sheet, column), report)
                 )
+            if (kind_left := self._stubborn.get((sheet, column))) is not None:
+                return self._whole(values, self._profile(kind_left), kind_left, report)
             for finding in self._kinds.get((sheet, column), ()):
                 profile = self._profile(finding.kind)
                 if profile != "keep" and _is_column_of(finding):
@@ -351,6 +372,10 @@ class _Masker:
         if self._finder is None:
             return values
         return self._spans(values, column, report)
+
+    def still_there(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Of what a scan of the copy found, that which should have been masked."""
+        return [f for f in findings if self._profiles.get(f.column or "", self._profile(f.kind)) != "keep"]
 
     def _profile(self, kind: str) -> str:
         return self._kind_profiles.get(kind, self._kind_profiles.get(ANY, "keep"))

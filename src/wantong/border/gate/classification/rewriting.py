@@ -32,7 +32,7 @@ from wantong.border.gate.classification.readers.tables import HEADER_ROWS, colum
 from wantong.border.gate.classification.readers.worker import Workshop, problem_from
 
 BATCH = 10_000
-JSON_DOCUMENT = 256 * MIB
+JSON_DOCUMENT = 64 * MIB
 """A JSON document (not lines) is held in memory to be written anew, so its size is bounded."""
 
 
@@ -263,10 +263,9 @@ _Slot = tuple[Any, Any]
 class _Leaves:
     """All values of some JSON records by column path, to be changed in place."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, place: str, limits: Limits) -> None:
+        self._place, self._limits = place, limits
         self.slots: dict[str, list[_Slot]] = defaultdict(list)
-        self._keys: list[tuple[str, list[Any], int]] = []
 
     def add(self, holder: list[Any], index: int) -> None:
         """A record standing at ``holder[index]``."""
@@ -274,7 +273,7 @@ class _Leaves:
         while stack:
             path, box, at, depth = stack.pop()
             if depth > self._limits.nesting:
-                raise LimitReached("", "nesting", self._limits.nesting)
+                raise LimitReached(self._place, "nesting", self._limits.nesting)
             value = box[at]
             if isinstance(value, jsons.Members):
                 for place, pair in enumerate(value):
@@ -389,7 +388,7 @@ class _Records:
         if columns is not None:
             records = [_pick(record, columns) for record in records]
         counts.rows_out += len(records)
-        leaves = _Leaves(self._limits)
+        leaves = _Leaves(self._text.place, self._limits)
         for index in range(len(records)):
             leaves.add(records, index)
         leaves.change(change, counts)
@@ -485,8 +484,8 @@ class _Workbook:
             def rows() -> Iterator[list[str]]:
                 nonlocal upcoming
                 while (upcoming := next(messages, None)) is not None and upcoming[0]["kind"] == "rows":
-                    for _, row in json.loads(upcoming[1]):
-                        yield row
+                    for row in json.loads(upcoming[1]):
+                        yield [_Number(cell[0]) if isinstance(cell, list) else cell for cell in row]
 
             while upcoming is not None:
                 header = upcoming[0]
@@ -541,7 +540,14 @@ class _Workbook:
     @staticmethod
     def _write(sheet: Any, rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
-            sheet.append([_CONTROL.sub(" ", cell) if cell else None for cell in row])
+            sheet.append([_stored(cell) for cell in row])
+
+
+def _stored(cell: str) -> str | int | float | None:
+    """A cell as openpyxl writes it: what was a number and is unchanged is one again."""
+    if isinstance(cell, _Number):
+        return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+    return _CONTROL.sub(" ", cell) or None
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

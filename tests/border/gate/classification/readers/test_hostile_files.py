@@ -538,11 +538,12 @@ def test_pipes_devices_sockets_links_and_refusals(tmp_path: Path) -> None:
     server.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
 def test_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "secret.csv"
     path.write_text("x")
     path.chmod(0)
+    if os.geteuid() == 0:  # who may read everything, but not what the kernel only takes
+        path = Path("/proc/sys/net/ipv4/route/flush")
     assert slugs(path) == ["file-unreadable"]
 
 

@@ -202,7 +202,7 @@ def read(
     and no validation: what is malformed is told once, and whatever still looks like a value is read.
 
     Not ijson: its C parser dies with a segmentation fault on a number of more than 4,300 digits (3.6.0), and it
-    turns numbers into Decimal, which forgets how they were written. Tokens by regular expression are as fast.
+    turns numbers into Decimal, which forgets how they were written.
     """
     document = _Document(path, limits)
     rest = ""

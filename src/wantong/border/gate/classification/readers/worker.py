@@ -235,17 +235,17 @@ def _parquet(file: BinaryIO, place: str, budget: Budget) -> Iterator[Message]:
 
 
 def _xlsx_rows(file: BinaryIO, place: str, budget: Budget) -> Iterator[Message]:
-    """Sheets by name and their rows in batches, for those who write a workbook anew."""
+    """Sheets by name and their rows in batches, for those who write a workbook anew; a number is a list of one."""
     from . import xlsx
 
     book = xlsx.Workbook(file, place, budget)
     for name, hidden, part in book.sheets:
         yield {"kind": "sheet", "name": name, "hidden": hidden}, b""
-        batch: list[tuple[int, list[str]]] = []
+        batch: list[list[str | list[str]]] = []
         size = 0
         for item in book.rows(part):
             if isinstance(item, tuple):
-                batch.append(item)
+                batch.append([[cell] if isinstance(cell, xlsx.Number) else cell for cell in item[1]])
                 size += sum(map(len, item[1]))
                 if size > MIB or len(batch) >= 10_000:
                     yield {"kind": "rows"}, json.dumps(batch).encode()

@@ -1,7 +1,7 @@
 """XLSX as columns, streamed from the ZIP by expat.
 
 Not openpyxl: it turns every number into a float or int (``1.10101199001011E+17`` loses how it was written), keeps
-all shared strings as objects, and is two to three times slower on the same sheet (`benchmarks/readers.py`). Formulas
+all shared strings as objects, and needs about three times as long for the same sheet (`benchmarks/readers.py`). Formulas
 are read by their cached value, dates by their number format.
 """
 
@@ -24,6 +24,12 @@ from .xml import Handler, parse
 _BUILT_IN_DATES = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
 _QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
+
+
+class Number(str):
+    """A cell that was stored as a number, as text."""
+
+    __slots__ = ()
 
 
 class Strings:
@@ -241,7 +247,8 @@ class _SheetHandler(Handler):
             value, lost = number_text(raw)
             if lost:
                 self.lost[self._column] = self.lost.get(self._column, 0) + 1
-            return value
+                return value
+            return Number(value)
         if self._type == "b":
             return "true" if raw == "1" else "false"
         return raw
