@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -118,8 +119,8 @@ def operator(
     from wantong.ground.http.auth import make_token
     from wantong.portal.services import make_operator
 
-    password = (
-        click.get_text_stream("stdin").readline().rstrip("\n")
+    password: str = (
+        sys.stdin.readline().rstrip("\n")
         if password_stdin
         else secrets.token_urlsafe(12)
     )

@@ -56,7 +56,7 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     answer larger than :data:`LARGEST_ANSWER`, or not HTTP).
     """
     body = b"" if message is None else json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-    headers = {
+    headers: dict[bytes | str, bytes | str] = {
         "Host": urlsplit(url).netloc,
         "Content-Length": str(len(body)),
         "Authorization": trust.sign_request(peer.participant_id, Request(method, url, body), message_id),

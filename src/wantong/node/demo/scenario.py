@@ -252,7 +252,7 @@ def students_to_guangdong(stage: Stage, crossing: Crossing) -> None:
     arrive(stage, crossing, sent)
 
 
-GBA_FACTS: Mapping[str, Any] = {
+GBA_FACTS: dict[str, Any] = {
     "from_area": "gba9",
     "is_personal": True,
     "is_important_data": False,
