@@ -58,7 +58,7 @@ def test_a_good_receipt_says_who_what_when_and_which_witnesses(bay, file):
     assert verdict.log.id == "hk.test.example"
     assert {s.witness.id for s in verdict.sightings} == {"gd.test.example", "mo.test.example"}
     assert verdict.explain("en") == [
-        "Hong Kong node wrote this into its log as entry 0: “crossing.released”, dated 2026-11-21T02:30:00Z by that node.",
+        "Hong Kong node wrote this into its log as entry 0: “crossing.released”, dated 2026-11-21 10:30:00 (UTC+8) by that node.",
         "Guangdong node saw it there no later than 2025-11-21 09:53:20 (UTC+8).",
         "Macao node saw it there no later than 2025-11-21 09:53:20 (UTC+8).",
         "学位证书.pdf is exactly the file that was logged.",
@@ -118,6 +118,14 @@ def test_words_of_strangers_cannot_play_with_the_terminal(bay):
     assert verify_receipt(receipt, bay.trust).proven
     unknown = receipt.replace(b"hk.test.example\n", "x\u009b2J\n".encode())
     assert "\u009b" not in "".join(verify_receipt(unknown, bay.trust).explain("en"))
+
+
+@pytest.mark.parametrize(
+    "time", ["soon", "9999-12-31T23:59:59Z", "2026-11-21T02:30:00", "0001-01-01T00:00:00+14:00", ""]
+)
+def test_a_time_that_is_none_is_told_as_it_stands(bay, time):
+    verdict = verify_receipt(log_entry(bay, time=time), bay.trust)
+    assert verdict.proven and f"dated {time} by" in verdict.explain("en")[0]
 
 
 def test_each_way_not_to_prove(bay):

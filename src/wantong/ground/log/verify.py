@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -20,7 +21,7 @@ from wantong.ground.log.merkle import leaf_hash, verify_inclusion
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven
 from wantong.ground.log.proof import Proof
 from wantong.ground.log.trust import Party, Trust
-from wantong.ground.log.words import Sighting, Statement, sightings_of
+from wantong.ground.log.words import BAY, Sighting, Statement, sightings_of
 
 MIN_SALT = 16
 
@@ -192,5 +193,16 @@ def _no_number(name: str) -> None:
 def _logged(log: Party, index: int, entry: Mapping[str, Any] | None) -> Statement:
     kind, time = (entry or {}).get("kind"), (entry or {}).get("time")
     if isinstance(kind, str) and isinstance(time, str):
-        return Statement("verdict.logged", True, {"log": log, "index": index, "kind": kind, "time": time})
+        return Statement(
+            "verdict.logged", True, {"log": log, "index": index, "kind": kind, "time": _told(time)}
+        )
     return Statement("verdict.logged-opaque", True, {"log": log, "index": index})
+
+
+def _told(time: str) -> datetime | str:
+    """A time that an entry tells, on the clock of the bay; as it stands there if it is none."""
+    try:
+        at = datetime.fromisoformat(time)
+        return at.astimezone(BAY) if at.tzinfo else time
+    except (ValueError, OverflowError):
+        return time
