@@ -178,7 +178,7 @@ def need_text(kind: str, name: str, lang: str) -> str:
 def reason(row: Action, lang: str) -> str:
     """Why an action was done: a person's own words, or what the gate saw."""
     if row.actor.startswith(("user:", "peer:")):
-        return row.note
+        return str(row.note)
     if "problem" in row.data:
         slug = row.note
         params = {k: v for k, v in row.data["problem"].items() if isinstance(v, (str, int))}
@@ -190,7 +190,7 @@ def reason(row: Action, lang: str) -> str:
         joint = "；" if lang.startswith("zh") else "; "
         return joint.join(need_text(r["kind"], r["name"], lang) for r in waiting)
     key = f"gate.reason.{row.note}"
-    return i18n.t(key, lang) if key in i18n.catalogue() else row.note
+    return i18n.t(key, lang) if key in i18n.catalogue() else str(row.note)
 
 
 def worklist(actor: Actor, *, limit: int = 100) -> list[Declaration]:
