@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -105,22 +106,26 @@ def _show(report: Any, lang: str) -> None:
 
     from wantong.border.gate.classification.kinds import kind
 
-    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=False)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
     told = report.to_dict(lang)
-    if told["findings"]:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("path", "column", "kind", "count", "confidence", "sample", "reason"):
+    for path in dict.fromkeys(row["path"] for row in told["findings"]):
+        console.print(Text(path, style="bold"))
+        table = Table(
+            box=None, pad_edge=False, show_header=path == told["findings"][0]["path"], header_style="dim"
+        )
+        for title in ("column", "kind", "count", "confidence", "sample"):
             right = title in ("count", "confidence")
             table.add_column(
                 t(f"scan.table.{title}", lang), justify="right" if right else "left", overflow="fold"
             )
-        for row in told["findings"]:
+        for row in (row for row in told["findings"] if row["path"] == path):
             name = pick(kind(row["kind"]).names, lang).text
-            cells = (row["path"], row["column"] or "—", f"{name} ({row['kind']})", f"{row['count']:,}",
-                     f"{row['confidence']:.2f}", row["sample"], row["reason"])  # fmt: skip
-            table.add_row(*(Text(cell) for cell in cells))  # never markup: cells come from files
+            what = Text(f"{name} ({row['kind']})\n").append(row["reason"], style="dim")
+            numbers = f"{row['count']:,}", f"{row['confidence']:.2f}"
+            # Text, never markup: cells come from files
+            table.add_row(Text(row["column"] or "—"), what, *numbers, Text(row["sample"]))
         console.print(table)
-    else:
+    if not told["findings"]:
         console.print(Text(t("scan.grade.nothing", lang)))
     console.print()
     for law, grade in told["grades"].items():

@@ -122,6 +122,8 @@ def masked(kind: str, text: str) -> str:
     if kind == "name":
         return text[:1] + "*" * min(len(text) - 1, 3)
     head, tail = _KEEP.get(kind, (3, 2) if len(text) >= 11 else (1, 1))
+    if kind == "phone" and text.startswith("+"):
+        head = 4  # the country code says where, not who
     inner = text[head : len(text) - tail]
     hidden = re.sub(r"[^\s()\-/.,+:·]", "*", inner)
     return text[:head] + hidden + (text[len(text) - tail :] if tail else "")
