@@ -32,6 +32,7 @@ class Site:
 
     url: str
     ids: dict[str, str]
+    password: str
 
 
 @pytest.fixture(scope="module")

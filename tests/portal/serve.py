@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     server = make_server(
         "127.0.0.1", port, get_wsgi_application(), server_class=_Server, handler_class=_Quiet
     )
-    print(json.dumps({"url": url, "ids": made.ids()}), flush=True)
+    print(json.dumps({"url": url, "ids": made.ids(), "password": seeded.PASSWORD}), flush=True)
     server.serve_forever()
 
 

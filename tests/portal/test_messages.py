@@ -59,6 +59,7 @@ FAMILIES = {
     "kind.gate.import": LOGGED,
     "kind.whitelist": ("propose", "approve", "reject", "revoke"),
     "kind.consent": ("given", "withdrawn"),
+    "kind.verification": ("registered", "revoked", "checked"),
 }  # fmt: skip
 
 
