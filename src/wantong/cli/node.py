@@ -119,11 +119,7 @@ def operator(
     from wantong.ground.http.auth import make_token
     from wantong.portal.services import make_operator
 
-    password: str = (
-        sys.stdin.readline().rstrip("\n")
-        if password_stdin
-        else secrets.token_urlsafe(12)
-    )
+    password: str = sys.stdin.readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(12)
     user = make_operator(username, roles, password)
     if not password_stdin:
         click.echo(f"password: {password}")

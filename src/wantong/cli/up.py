@@ -37,6 +37,7 @@ class Terminal:
             f"   [dim]{step.seconds * 1000:6.0f} ms[/dim]  {step.text}"
             + (f"  [dim]{basis}[/dim]" if basis else ""),
             highlight=False,
+            soft_wrap=True,
         )
 
     def ends(self, crossing: Crossing) -> None:

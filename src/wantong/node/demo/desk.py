@@ -51,28 +51,35 @@ class Desk:
         key = {"Idempotency-Key": uuid.uuid4().hex}
         return self._ask(lambda: self._client.post(f"/api{path}", json=dict(body or {}), headers=key)).json()
 
-    def publish(self, path: Path, metadata: Mapping[str, Any]) -> Any:
-        """Offer a file; the id in ``metadata`` makes a repetition harmless."""
+    def upload(self, path: str, name: str, file: Path, **fields: str) -> Any:
+        """POST a file under the form field ``name`` with others beside it.
+
+        Repeated without a key when the node does not answer: only for what may be done twice.
+        """
 
         def send() -> httpx.Response:
-            with path.open("rb") as file:
-                return self._client.post(
-                    "/api/datasets",
-                    data={"metadata": json.dumps(metadata)},
-                    files={"file": (path.name, file, "text/csv")},
-                )
+            with file.open("rb") as content:
+                return self._client.post(f"/api{path}", data=fields, files={name: (file.name, content)})
 
         return self._ask(send).json()
 
-    def receipt(self, log_entry: str, target: Path) -> Path:
-        """Fetch a receipt as soon as both other nodes have witnessed it."""
+    def publish(self, path: Path, metadata: Mapping[str, Any]) -> Any:
+        """Offer a file; the id in ``metadata`` makes a repetition harmless."""
+        return self.upload("/datasets", "file", path, metadata=json.dumps(metadata))
+
+    def patiently(self, path: str) -> bytes:
+        """The body at ``path`` as soon as there is one (a receipt: when both other nodes have witnessed it)."""
 
         def fetch() -> bytes | None:
-            answer = self._client.get(f"/log/receipts/{log_entry}")
+            answer = self._client.get(path)
             return answer.content if answer.status_code == 200 else None
 
+        return until(lambda: quietly(fetch), f"an answer at {path}")
+
+    def receipt(self, log_entry: str, target: Path) -> Path:
+        """Fetch the receipt of a log entry."""
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(until(lambda: quietly(fetch), f"a receipt of {log_entry}"))
+        target.write_bytes(self.patiently(f"/log/receipts/{log_entry}"))
         return target
 
     def _ask(self, request: Callable[[], httpx.Response]) -> httpx.Response:

@@ -18,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from wantong.border.gate.verification import carried
 from wantong.ground.i18n import LANGUAGES, t
 from wantong.node.bay import Bay
 from wantong.node.demo import people
@@ -192,6 +193,52 @@ def unknown_data(stage: Stage, crossing: Crossing) -> None:
     stop(stage, crossing, ship(stage, crossing, shipment))
 
 
+def certificate(stage: Stage, crossing: Crossing) -> None:
+    """Nothing is sent: the owner carries his document, the nodes exchange a salted digest."""
+    document = stage.scratch / "degree-certificate.txt"
+    document.write_text(
+        "学位证书\n兹证明 某某 已修完全部课程，授予工学学士学位。\n（虚构文件，仅供演示）\n", "utf-8"
+    )
+    issuer, verifier = stage.clerks[crossing.source], stage.clerks[crossing.target]
+    facts = {
+        "from_jurisdiction": "CN",
+        "to_jurisdiction": "MO",
+        "from_area": "gba9",
+        "to_area": "mo",
+        "is_personal": True,
+        "is_important_data": False,
+        "sender_is_ciio": False,
+        "n_nonsensitive": 1,
+        "n_sensitive": 0,
+        "scenario": "other",
+        "data_subject_self_carry": True,
+    }
+    law = issuer.act("/assess", {"facts": facts})
+    crossing.route = law["primary_route"]
+    stage.say("carried", law["rule_ids"][:2], law["citations"][:2], route=crossing.route)
+    done = issuer.upload("/verification/registrations", "document", document, kind="degree certificate")
+    stage.say("registered", digest=done["digest"][:12])
+    receipt = stage.bay.receipts / f"{crossing.id}-{crossing.source}-{crossing.target}.receipt"
+    receipt.parent.mkdir(exist_ok=True)
+    receipt.write_bytes(
+        issuer.patiently(f"/api/verification/registrations/{done['registration_id']}/receipt")
+    )
+    crossing.receipt = str(receipt)
+    bundle = stage.scratch / "carried.zip"
+    carried.pack(bundle, document, receipt.read_bytes(), bytes.fromhex(done["salt"]))
+    found = verifier.upload("/verification/check", "bundle", bundle)
+    stage.say("checked", words=found["sentences"][0])
+    content = bytearray(document.read_bytes())
+    content[-2] ^= 1
+    document.write_bytes(content)
+    carried.pack(bundle, document, receipt.read_bytes(), bytes.fromhex(done["salt"]))
+    altered = verifier.upload("/verification/check", "bundle", bundle)
+    if altered["outcome"] != "altered":
+        raise GaveUp(f"one byte was changed, and the answer was {altered['outcome']}")
+    stage.say("altered", words=altered["sentences"][0])
+    crossing.outcome = found["outcome"]
+
+
 def members_to_macao(stage: Stage, crossing: Crossing) -> None:
     """Personal data out of Hong Kong: no export formality, the six principles all the same."""
     path = stage.scratch / "members.csv"
@@ -270,6 +317,7 @@ CROSSINGS: Mapping[str, tuple[str, str, str, Callable[[Stage, Crossing], None]]]
     "3": ("gd", "mo", "held", medical_claims),
     "4a": ("gd", "hk", "held", important_data),
     "4b": ("gd", "hk", "needs_info", unknown_data),
+    "5": ("gd", "mo", "genuine", certificate),
     "6a": ("hk", "mo", "delivered", members_to_macao),
     "6b": ("mo", "gd", "delivered", students_to_guangdong),
 }
