@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 
 from wantong.border.gate.consent import services
 from wantong.border.gate.consent.models import Consent
@@ -41,7 +41,7 @@ def grant(request: HttpRequest, body: Granted) -> Any:
     content = body.dict()
     identifiers = content.pop("identifiers")
     granted = services.grant_many(request.auth, identifiers, **content)  # type: ignore[attr-defined]
-    return 201, {"consents": [consent.id for consent in granted]}
+    return Status(201, {"consents": [consent.id for consent in granted]})
 
 
 @router.post("/consents/of-person")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import File, Form, Router, Schema
+from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from wantong.border.gate.declarations import counts, pictures, services
@@ -84,7 +84,7 @@ def declare(request: HttpRequest, papers: Form[str], payload: File[UploadedFile]
         raise
     if declaration.path != str(path):
         path.unlink()  # the same declaration once more; its own payload is there already
-    return 201, _picture(request, declaration.id, lang)
+    return Status(201, _picture(request, declaration.id, lang))
 
 
 @router.get("/declarations")

@@ -10,7 +10,8 @@ from wantong.border.gate.declarations.models import Declaration, Direction, Stat
 from wantong.ground.outbox.models import Event
 from wantong.ground.outbox.services import Retry, handler
 
-RECEIPT_AFTER = dt.timedelta(seconds=1)
+# a receipt is there within a second or two, unless a witness is away; then it is asked for less and less often
+FIRST_LOOK, LAST_LOOK = dt.timedelta(milliseconds=500), dt.timedelta(minutes=5)
 WAITING = (State.DECIDED, State.WAITING, State.HELD)
 
 
@@ -52,7 +53,7 @@ def unlink(event: Event) -> None:
 @handler("gate.receipt")
 def receipt(event: Event) -> None:
     if not services.receipted(event.payload["declaration_id"]):
-        raise Retry("not witnessed yet", after=RECEIPT_AFTER)
+        raise Retry("not witnessed yet", after=min(FIRST_LOOK * event.attempts, LAST_LOOK))
 
 
 @handler("whitelist.changed")

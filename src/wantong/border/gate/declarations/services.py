@@ -23,6 +23,7 @@ from wantong.border.gate.declarations.ledger import GATE, do, find, lock, tell, 
 from wantong.border.gate.declarations.models import Declaration, Direction, State
 from wantong.border.gate.declarations.problems import (
     ActIncomplete,
+    BadConsignment,
     BadDocument,
     ColumnsMissing,
     TransferReplayed,
@@ -62,6 +63,8 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
     other content), ActNotAllowed, and FactsProblem for facts that cannot be; then nothing is stored.
     """
     consignment = consignment.check(config.current().jurisdiction)
+    if consignment.retain_until is not None and consignment.retain_until < timezone.localdate():
+        raise BadConsignment(field="retain_until", reason="it has passed")
     assess(consignment.facts, timezone.localdate())  # impossible facts are told now, not later
     sha256, size = deliverable.digest(consignment.path)
     columns = deliverable.header(consignment.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import File, Form, Router, Schema
+from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 
 from wantong.border.gate.verification import carried, services
@@ -29,17 +29,20 @@ def register(
     document: File[UploadedFile],
     kind: Form[str],
     expires: Form[dt.date | None] = None,
-) -> tuple[int, dict[str, Any]]:
+) -> Any:
     """Register a document. The answer holds the salt, this once; neither it nor the document is kept."""
     with _file(document) as path:
         done = services.register(request.auth, path, kind, expires)  # type: ignore[attr-defined]
     registration = done.registration
-    return 201, {
-        "registration_id": registration.id,
-        "salt": done.salt.hex(),
-        "digest": registration.digest,
-        "expires": registration.expires,
-    }
+    return Status(
+        201,
+        {
+            "registration_id": registration.id,
+            "salt": done.salt.hex(),
+            "digest": registration.digest,
+            "expires": registration.expires,
+        },
+    )
 
 
 @router.get("/verification/registrations/{registration_id}/receipt", auth=None)

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from wantong.border.gate.whitelist import services
 from wantong.border.gate.whitelist.models import WhitelistItem
@@ -49,7 +49,7 @@ def items(request: HttpRequest, dataset_id: str = "", state: str = "", page: int
 @router.post("/whitelist", response={201: dict})
 def propose(request: HttpRequest, body: Proposal) -> Any:
     """Propose an item."""
-    return 201, _json(services.propose(request.auth, **body.dict()))  # type: ignore[attr-defined]
+    return Status(201, _json(services.propose(request.auth, **body.dict())))  # type: ignore[attr-defined]
 
 
 @router.get("/whitelist/{item_id}")
