@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
+import json
+import threading
+import uuid
 import zipfile
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from click.testing import CliRunner
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from hypothesis import given
@@ -18,8 +24,10 @@ from tests.border.gate.scene import CHAN, LEI
 
 from wantong.border.gate.verification import carried, services
 from wantong.border.gate.verification import problems as p
+from wantong.border.gate.verification.asking import ask_issuer
 from wantong.border.gate.verification.carried import Status
 from wantong.border.gate.verification.models import Registration
+from wantong.cli import carry
 from wantong.ground import canonical
 from wantong.ground.http.auth import NotAllowed, make_token
 from wantong.ground.log import Log, Party, Trust, generate_keys, salted_digest
@@ -52,7 +60,7 @@ def crossing(node, settings, tmp_path, degree):
     return done, bundle, trust
 
 
-def valid(address, registration_id):
+def valid(*_):
     return Status("valid", timezone.now())
 
 
@@ -122,7 +130,7 @@ def test_altered_expired_revoked_unreachable_are_said_in_words(crossing, tmp_pat
     gone = check(bundle, trust, lambda *_: Status("unreachable", timezone.now()))
     assert gone.outcome == "unconfirmed" and not gone.good
     verdict, registration = carried.registration_of(degree, receipt, done.salt, trust)
-    late = carried.judge(verdict, registration, valid("", ""), timezone.localdate() + dt.timedelta(days=31))
+    late = carried.judge(verdict, registration, valid(), timezone.localdate() + dt.timedelta(days=31))
     assert late.outcome == "expired"
     assert check(bundle, Trust((), quorum=0)).outcome == "unproven"
     assert check(bundle, trust, lambda *_: Status("unknown", timezone.now())).outcome == "unproven"
@@ -141,10 +149,62 @@ def test_revocation_is_the_issuers_answer_and_is_logged(node, degree):
     assert services.status("nonsense").state == "unknown"
 
 
-def test_an_issuer_that_is_not_there_is_unreachable(node):
-    assert services.ask_issuer("http://127.0.0.1:1", "no uuid").state == "unreachable"
-    nobody = services.ask_issuer("http://127.0.0.1:1", "5f3a1f0e-0000-4000-8000-000000000000")
-    assert nobody.state == "unreachable"
+def issuer(answer: bytes):
+    """A server that answers every request so, on its own thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(1 if len(answer) < 1000 else 1000):
+                    self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (b'{"state": "valid"}', "valid"),
+        (b'{"state": "revoked", "revoked_at": "2026-11-21T03:00:00+00:00", "reason": "x"}', "revoked"),
+        (b'{"state": "perfect"}', "unreachable"),
+        (b'["valid"]', "unreachable"),
+        (b"<html>", "unreachable"),
+        (b'{"state": "valid"}' + b" " * 100_000, "unreachable"),
+    ],
+)
+def test_only_a_clear_answer_of_the_issuer_counts(answer, state):
+    server = issuer(answer)
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert ask_issuer(address, str(uuid.uuid4()), timezone.now()).state == state
+    finally:
+        server.shutdown()
+    assert ask_issuer(address, "no uuid", timezone.now()).state == "unreachable"
+    assert ask_issuer("http://127.0.0.1:1", str(uuid.uuid4()), timezone.now()).state == "unreachable"
+
+
+def test_the_command_says_what_a_bundle_proves(crossing, tmp_path):
+    _, bundle, trust = crossing
+    server = issuer(b'{"state": "valid"}')
+    try:
+        there = dataclasses.replace(trust.parties[0], url=f"http://127.0.0.1:{server.server_port}")
+        (tmp_path / "trust.toml").write_text(Trust((there,), quorum=0).dumps(), "utf-8")
+        arguments = [str(bundle), "--trust", str(tmp_path / "trust.toml")]
+        run = CliRunner().invoke(carry.command, arguments)
+        assert run.exit_code == 0 and "byte for byte" in run.output
+        offline = CliRunner().invoke(carry.command, [*arguments, "--offline", "--json"])
+        assert offline.exit_code == 1 and json.loads(offline.output)["outcome"] == "unconfirmed"
+    finally:
+        server.shutdown()
+    wrong = CliRunner().invoke(carry.command, [str(tmp_path / "trust.toml"), *arguments[1:]])
+    assert wrong.exit_code == 2
 
 
 def test_bad_registrations_are_told(node, tmp_path, degree):

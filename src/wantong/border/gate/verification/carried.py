@@ -20,6 +20,9 @@ from wantong.ground import i18n
 from wantong.ground.log import Trust, Verdict, verify_receipt
 from wantong.ground.log.problems import Malformed
 from wantong.ground.log.verify import parse_salt
+from wantong.ground.log.words import BAY
+
+__all__ = ["BAY", "Bundle", "Finding", "Status", "judge", "pack", "registration_of", "unpack"]
 
 KIND = "verification.registered"
 RECEIPT, SALT = "receipt.tlog-proof", "salt"

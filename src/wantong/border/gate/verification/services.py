@@ -5,17 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from wantong.border.gate.verification import carried
+from wantong.border.gate.verification.asking import Ask, ask_issuer
 from wantong.border.gate.verification.carried import Finding, Status
 from wantong.border.gate.verification.models import Registration
 from wantong.border.gate.verification.problems import (
@@ -31,8 +29,6 @@ from wantong.ground.log import Trust, salted_digest
 from wantong.ground.log import services as log
 
 SALT_BYTES = 32
-LONGEST_ANSWER = 16 << 10
-PATIENCE = httpx.Timeout(5.0)
 
 
 @dataclass(frozen=True)
@@ -136,9 +132,6 @@ def get(registration_id: uuid.UUID | str) -> Registration:
 
 # --- the verifier -----------------------------------------------------------------------------------------------
 
-Ask = Callable[[str, str], Status]
-"""From the issuer's address and a registration id to its status."""
-
 
 def check_bundle(
     actor: Actor, source: Path, *, trust: Trust | None = None, ask: Ask | None = None
@@ -168,7 +161,7 @@ def check(
         if verdict.log.id == config.current().participant_id:
             said = status(registration_id)
         else:
-            said = (ask or ask_issuer)(verdict.log.url, registration_id)
+            said = (ask or ask_issuer)(verdict.log.url, registration_id, timezone.now())
     finding = carried.judge(verdict, registration_id, said, timezone.localdate())
     with transaction.atomic():
         log.record(
@@ -181,31 +174,3 @@ def check(
             timezone.now(),
         )
     return finding
-
-
-def ask_issuer(address: str, registration_id: str) -> Status:
-    """Ask the issuer's node; ``unreachable`` for whatever is not a clear answer."""
-    now = timezone.now()
-    try:
-        identifier = uuid.UUID(registration_id)
-        with (
-            httpx.Client(timeout=PATIENCE, follow_redirects=False) as client,
-            client.stream("GET", f"{address}/api/verification/registrations/{identifier}/status") as response,
-        ):
-            answer = b""
-            for piece in response.iter_bytes():
-                answer += piece
-                if len(answer) > LONGEST_ANSWER:
-                    return Status("unreachable", now)
-        response.raise_for_status()
-        return _status(httpx.Response(200, content=answer).json(), now)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        return Status("unreachable", now)
-
-
-def _status(answer: Any, now: dt.datetime) -> Status:
-    state = answer["state"]
-    if state not in ("valid", "revoked", "unknown"):
-        raise ValueError(state)
-    revoked = dt.datetime.fromisoformat(answer["revoked_at"]) if answer.get("revoked_at") else None
-    return Status(state, now, revoked, str(answer.get("reason", ""))[:300])

@@ -1,0 +1,46 @@
+"""Asking an issuer whether a registration still stands: one bounded request, no redirect, no trust in the answer's size."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from wantong.border.gate.verification.carried import Status
+
+LONGEST_ANSWER = 16 << 10
+PATIENCE = httpx.Timeout(5.0)
+
+Ask = Callable[[str, str, dt.datetime], Status]
+"""From the issuer's address, a registration id and the present moment to its status."""
+
+
+def ask_issuer(address: str, registration_id: str, now: dt.datetime) -> Status:
+    """Ask the issuer's node; ``unreachable`` for whatever is not a clear answer."""
+    try:
+        identifier = uuid.UUID(registration_id)
+        with (
+            httpx.Client(timeout=PATIENCE, follow_redirects=False) as client,
+            client.stream("GET", f"{address}/api/verification/registrations/{identifier}/status") as response,
+        ):
+            answer = b""
+            for piece in response.iter_bytes():
+                answer += piece
+                if len(answer) > LONGEST_ANSWER:
+                    return Status("unreachable", now)
+        response.raise_for_status()
+        return _status(json.loads(answer), now)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return Status("unreachable", now)
+
+
+def _status(answer: Any, now: dt.datetime) -> Status:
+    state = answer["state"]
+    if state not in ("valid", "revoked", "unknown"):
+        raise ValueError(state)
+    revoked = dt.datetime.fromisoformat(answer["revoked_at"]) if answer.get("revoked_at") else None
+    return Status(state, now, revoked, str(answer.get("reason", ""))[:300])
