@@ -111,7 +111,8 @@ def test_who_says_he_is_done_without_having_fetched_gets_nothing_any_more(peer, 
     drain()
     process = Transfer.objects.get(pid=pid)
     assert outgoing.ready(node.outgoing, process.id) is None
-    assert Declaration.objects.get().state == "released", "nothing was delivered"
+    acts = list(Declaration.objects.get().actions.values_list("act", flat=True))
+    assert acts[-1] == "abandon" and "deliver" not in acts
 
 
 def test_after_a_termination_nothing_leaves(peer, agreed, drain, node):
@@ -120,6 +121,15 @@ def test_after_a_termination_nothing_leaves(peer, agreed, drain, node):
     peer.post(f"/transfers/{pid}/termination", message("TransferTerminationMessage", pid, "urn:theirs:t1"))
     drain()
     assert outgoing.claim(node.outgoing, Transfer.objects.get(pid=pid).id) is None
+
+
+def test_what_has_left_counts_as_delivered_even_if_the_receiver_ends_it(peer, agreed, drain, node):
+    pid = request(peer, agreed).json()["providerPid"]
+    drain()
+    assert outgoing.claim(node.outgoing, Transfer.objects.get(pid=pid).id)
+    peer.post(f"/transfers/{pid}/termination", message("TransferTerminationMessage", pid, "urn:theirs:t1"))
+    drain()
+    assert "deliver" in Declaration.objects.get().actions.values_list("act", flat=True)
 
 
 def test_the_same_request_again_is_declared_once(peer, agreed, drain):

@@ -119,11 +119,14 @@ def data_address(process: Transfer) -> messages.Message:
 
 
 def ended(process: Transfer) -> None:
-    """A transfer of ours is over: tell the gate of a delivery, and let nothing leave after a termination."""
+    """A transfer of ours is over: tell the gate whether data has left, and let nothing leave any more.
+
+    What the data plane has claimed has left, whatever the receiver says of it: it counts as delivered even if he
+    has terminated the transfer.
+    """
     if not process.declaration_id:
         return
-    folder = config.current().outgoing
-    if process.state == transfer.COMPLETED and outgoing.has_left(folder, process.id):
+    if outgoing.has_left(config.current().outgoing, process.id):
         gate.delivered(_peer_actor(process), process.id)
     else:
         gate.abandoned(EXCHANGE, process.id, "export", process.reason or "the transfer has ended")

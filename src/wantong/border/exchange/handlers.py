@@ -50,10 +50,7 @@ def fetch(event: Event) -> None:
 @outbox.handler("exchange.ended")
 def ended(event: Event) -> None:
     process = Transfer.objects.select_related("peer").get(pid=event.payload["pid"])
-    if process.role == PROVIDER:
-        exporting.ended(process)
-    elif not process.declaration_id:
-        importing.discard(process)
+    (exporting if process.role == PROVIDER else importing).ended(process)
     if process.state == transfer.COMPLETED and process.declaration_id:
         outbox.publish("exchange.receipts", f"receipts:{process.id}", {"pid": process.pid})
 

@@ -139,6 +139,15 @@ def released(transfer_id: str) -> None:
     discard(process)
 
 
+def ended(process: Transfer) -> None:
+    """A transfer of ours is over: if the data has not been let in by now, it never will be."""
+    if process.state == transfer.COMPLETED:
+        return
+    if process.declaration_id:
+        gate.abandoned(EXCHANGE, process.id, "import", process.reason or "the transfer has ended")
+    discard(process)
+
+
 def held(transfer_id: str) -> None:
     """Our gate keeps the data apart until a person has looked."""
     Transfer.objects.filter(id=transfer_id).update(waiting_for="own-gate")

@@ -55,7 +55,10 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     Raises PeerUnreachable (also for an answer that takes longer than :data:`TOTAL_TIMEOUT`) and PeerMisbehaves (an
     answer larger than :data:`LARGEST_ANSWER`, or not HTTP).
     """
-    body = b"" if message is None else json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    body = b""
+    if message is not None:
+        # one form for one message, whichever database it has been through
+        body = json.dumps(message, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     headers: dict[bytes | str, bytes | str] = {
         "Host": urlsplit(url).netloc,
         "Content-Length": str(len(body)),
