@@ -44,7 +44,9 @@ def cedar(sheets: Sequence[dict[str, Any]]) -> float:
     oracles: dict[tuple[str, ...], Oracle] = {}
     pairs = []
     for sheet in sheets:
-        day, origin, destination = (sheet[n] for n in ("transfer_date", "from_jurisdiction", "to_jurisdiction"))
+        day, origin, destination = (
+            sheet[n] for n in ("transfer_date", "from_jurisdiction", "to_jurisdiction")
+        )
         rules = BASE.in_force(day, origin, destination)
         ids = tuple(rule.id for rule in rules)
         pairs.append((oracles.get(ids) or oracles.setdefault(ids, Oracle(rules, day)), sheet))

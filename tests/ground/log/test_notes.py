@@ -7,6 +7,7 @@ the policy's shape is that of tlog-policy, with keys of our own.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 from hypothesis import given
@@ -282,6 +283,7 @@ def test_odd_texts_survive_the_trust_file():
         f"witness a {WITNESS.verifier}\ngroup g any a\ngroup h any a\nquorum h", f"witness a {LOG.verifier}\nquorum a",
         "quorum none\n\x01", "log\tx\x7f", "a" * 2_000_000,
     ],
+    ids=itertools.count(),  # the keys are new every time, and the workers must agree on names
 )  # fmt: skip
 def test_broken_trust_files_are_refused(text):
     with pytest.raises(Malformed):

@@ -78,13 +78,9 @@ def test_the_database_counts_nobody_twice(node):
 @pytest.mark.django_db(transaction=True)
 def test_what_the_sender_knows_of_other_channels_is_never_less_than_what_the_node_has_seen(told, tmp_path):
     few = declare(residents(tmp_path / "f.csv", 5), WU, facts=facts(n_sensitive=2), transfer_id="few")
-    many = declare(
-        residents(tmp_path / "m.csv", 4), CHAN, facts=facts(n_sensitive=700), transfer_id="many"
-    )
+    many = declare(residents(tmp_path / "m.csv", 4), CHAN, facts=facts(n_sensitive=700), transfer_id="many")
     seen = {}
     for declaration in (few, many):
         [decided] = declaration.actions.filter(act="decide")
         seen[declaration.transfer_id] = decided.data["facts"]["n_sensitive"]
     assert seen == {"few": 5, "many": 700}
-
-
