@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from wantong.border.exchange import schemas, services, terms
 from wantong.border.exchange.models import Agreement, Message, Negotiation
 from wantong.ground.actors import Actor
+from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,6 +55,8 @@ def test_an_open_dataset_is_agreed_on_without_asking_anyone(peer, publish, drain
     assert peer.kinds()[-1] == "ContractNegotiationEventMessageFINALIZED"
     assert peer.state("negotiations", pid) == "FINALIZED"
     assert Agreement.objects.get().id == agreed["agreement"]["@id"]
+    entry = json.loads(LogEntry.objects.get(kind="exchange.agreement").body)
+    assert entry["agreement_id"] == agreed["agreement"]["@id"] and entry["consumer"] == "hk.test.example"
 
 
 def test_what_nobody_has_released_waits_for_a_person(peer, publish, drain):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
+
+from django.utils import timezone
 
 from wantong.border.exchange import messages, negotiation, terms, transfer
 from wantong.border.exchange.machine import Machine
 from wantong.border.exchange.models import Agreement, Negotiation, Process, Transfer
 from wantong.border.trust.models import Peer
 from wantong.ground import config
+from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 P = TypeVar("P", bound=Process)
@@ -71,7 +76,7 @@ def _negotiation_effects(process: Negotiation, kind: str, message: Mapping[str, 
         process.agreement = message["agreement"]
         process.agreement_id = message["agreement"]["@id"]
     elif kind == "finalized":
-        Agreement.objects.get_or_create(
+        _, new = Agreement.objects.get_or_create(
             id=process.agreement_id,
             defaults={
                 "negotiation": process,
@@ -82,6 +87,21 @@ def _negotiation_effects(process: Negotiation, kind: str, message: Mapping[str, 
                 "title": process.title,
             },
         )
+        if new:
+            log.record("exchange.agreement", _agreement_entry(process), timezone.now())
+
+
+def _agreement_entry(process: Negotiation) -> dict[str, Any]:
+    """What the public log says of an agreement: who with whom on what; its terms as a digest."""
+    policy = process.agreement or {}
+    text = json.dumps(policy, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return {
+        "agreement_id": process.agreement_id,
+        "dataset_id": process.dataset_id,
+        "provider": str(policy.get("assigner", "")),
+        "consumer": str(policy.get("assignee", "")),
+        "terms": {"sha256": hashlib.sha256(text).hexdigest()},
+    }
 
 
 def _transfer_effects(process: Transfer, kind: str, sender: str, message: Mapping[str, Any]) -> None:
