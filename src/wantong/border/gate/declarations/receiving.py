@@ -42,9 +42,6 @@ from wantong.ground import config, yamlfile
 from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
 
-SUBJECT = "subject"
-
-
 # --- before use -------------------------------------------------------------------------------------------------
 
 
