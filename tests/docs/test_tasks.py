@@ -1,4 +1,4 @@
-"""What docs/tasks.md names must exist: test folders, verbs, addresses."""
+"""What docs/tasks.md names must exist: test folders, verbs, addresses; and it must be the page that `make docs` writes."""
 
 from __future__ import annotations
 
@@ -46,3 +46,4 @@ def test_the_generated_page_names_every_task():
     assert len(plan["tasks"]) == 60
     for task in plan["tasks"]:
         assert f"| {task['id']} {task['zh']}" in page
+    assert (ROOT / "docs/tasks.md").read_text("utf-8") == page, "make docs"
