@@ -350,8 +350,8 @@ _LOOSE = _DIGITS | frozenset(b"OoIlXx")
 _FIX = bytes.maketrans(b"OoIlx", b"0011X")
 _BLANKS, _BREAKS = frozenset(b" -\t"), frozenset(b" -\t\n")
 _SPLIT_TOKEN = {
-    _BLANKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t][0-9OoIlXx]+)*"),
-    _BREAKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+)*"),
+    _BLANKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t][0-9OoIlXx]+){0,17}"),
+    _BREAKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+){0,17}"),
 }
 _SPLIT_RUN = {
     _BLANKS: re.compile(rb"[0-9OoIlXx \-\t]+"),
@@ -382,6 +382,8 @@ def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int
                 continue
             if joints is _BREAKS and b"\n" not in found.group():
                 continue
+            if block[end] in joints and _IS_LOOSE[block[end + 1]]:
+                continue  # cut off in a longer row of groups
             right = _put_right(found.group())
             if right is not None:
                 yield start, end - start, right
@@ -464,6 +466,7 @@ class Detector:
         self._last_speaking: dict[str, tuple[tuple[str, ...], Flags]] = {}
         self._last_rivals: dict[str, tuple[tuple[str, ...], Flags]] = {}
         self._looked: dict[tuple[str, int], int] = {}
+        self._said: dict[tuple[str, bytes], bool | None] = {}
 
     # -- feeding
 
@@ -668,7 +671,18 @@ class Detector:
         if table.delimiter is not None:
             text = text[text.rfind(bytes((table.delimiter,))) + 1 :]
         end = block[start + length : start + length + 16].tobytes()
-        if _QUANTITY.match(end.decode("utf-8", "ignore")) or text.rstrip()[-1:] in (b"$", b"\xa5"):
+        # the digits of other numbers say nothing; without them the same few phrases come again and again
+        key = kind, text.translate(None, b"0123456789")
+        if end.strip() and _QUANTITY.match(end.decode("utf-8", "ignore")):
+            return False
+        if key not in self._said:
+            if len(self._said) > 100_000:
+                self._said.clear()
+            self._said[key] = self._told(kind, key[1])
+        return self._said[key]
+
+    def _told(self, kind: str, text: bytes) -> bool | None:
+        if text.rstrip()[-1:] in (b"$", b"\xa5"):
             return False
         last = None
         said = header_text(text.decode("utf-8", "ignore"))
