@@ -29,6 +29,7 @@ def main() -> None:
     from django.conf import settings
     from django.db import connection
 
+    from wantong.border.gate.declarations import outgoing
     from wantong.ground import config
     from wantong.ground.outbox import services
     from wantong.node import logging
@@ -52,6 +53,7 @@ def main() -> None:
     in_flight: dict[int, Future[int]] = {}
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="outbox")
     services.release_leases()
+    outgoing.sweep(config.current().outgoing)
     logger.info("worker.started", pid=os.getpid())
     while not stopping:
         (run / "worker.alive").touch()

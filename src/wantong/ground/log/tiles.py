@@ -16,7 +16,6 @@ from wantong.ground.log.problems import EntryTooLarge, Malformed
 TILE_WIDTH = 256
 TILE_BYTES = TILE_WIDTH * HASH_SIZE
 MAX_ENTRY = 0xFFFF
-MAX_SIZE = (1 << 63) - 1  # sizes and indexes are int64 in every implementation we know of
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY)
 
 ENTRIES = -1  # the "level" of entry bundles in a TilePath

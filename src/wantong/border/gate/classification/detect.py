@@ -700,7 +700,6 @@ _QUANTITY = re.compile(
 )
 _DIRECTLY = re.compile(r"(?:[\W\d_]|no|号|號|码|碼|为|是){0,8}", re.IGNORECASE)
 _IS_JOINING = _mask(frozenset(b"/_&?#%@.\\"))
-_EDGES = frozenset(b"\n\r\"'\t ")
 
 
 @cache

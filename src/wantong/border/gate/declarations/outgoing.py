@@ -4,7 +4,7 @@
 
     outgoing/<transfer id>/            ready: payload and manifest.json, complete and durable
     outgoing/.left/<transfer id>/      claimed: its first byte has left or is about to
-    outgoing/.draft/<transfer id>-…/   being made; dead ones are swept
+    outgoing/.draft/<transfer id>-…/   being made; those of a worker that died are swept by the next
 
 Between the reader who is about to send (:func:`claim`) and the gate that wants the payload back because a person
 has withdrawn (:func:`take_back`) stands nothing but ``rename(2)``: exactly one of them moves the folder. No lock,
@@ -21,7 +21,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from typing import Any
 
 CHUNK = 1 << 20
 MANIFEST = "manifest.json"
-# a draft that nobody has touched for so long belongs to a process that died
-DRAFT_DEAD_AFTER = 3600.0
 
 # the identifiers of the Dataspace Protocol are URNs or UUIDs; a file name that begins with a letter or a digit and
 # holds no separator can neither leave the folder nor collide with its hidden neighbours
@@ -149,13 +146,10 @@ def discard(outgoing: Path, transfer_id: str) -> None:
     shutil.rmtree(outgoing / ".left" / _checked(transfer_id), ignore_errors=True)
 
 
-def sweep(outgoing: Path, now: float | None = None) -> int:
-    """Delete the drafts of processes that died. Returns how many."""
-    limit = (time.time() if now is None else now) - DRAFT_DEAD_AFTER
-    dead = [folder for folder in (outgoing / ".draft").glob("*") if folder.stat().st_mtime < limit]
-    for folder in dead:
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(dead)
+def sweep(outgoing: Path) -> None:
+    """Delete what processes that died left half-made. Only the node's single worker may call this, when it starts."""
+    for dead in (outgoing / ".draft").glob("*"):
+        shutil.rmtree(dead, ignore_errors=True)
 
 
 def _open(folder: Path) -> Parcel | None:
