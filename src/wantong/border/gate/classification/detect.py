@@ -32,7 +32,7 @@ from wantong.border.gate.classification.shapes import (
     positions,
 )
 
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 """Bytes worked on at once: the streams of a block stay in the processor's cache."""
 
 NEARBY = 48

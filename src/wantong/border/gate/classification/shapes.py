@@ -287,8 +287,6 @@ class Streams:
         self._begins: dict[frozenset[int], Words] = {}
         self._edges: dict[tuple[frozenset[int], int, bool, bool], Words | None] = {}
         self._anchors: dict[Anchor, Positions] = {}
-        self._sides: dict[tuple[Anchor, int], tuple[Bytes, int]] = {}
-        self._beside: dict[tuple[Anchor, int, frozenset[int]], Positions] = {}
 
     def members(self, members: frozenset[int]) -> Words:
         """Bit ``i`` says whether byte ``i`` is in the class."""
@@ -354,48 +352,6 @@ class Streams:
             self._edges[key] = run
         return self._edges[key]
 
-    def side(self, anchor: Anchor, offset: int) -> tuple[Bytes, int]:
-        """The bytes at ``offset`` from each of an anchor's runs, and which bytes these are, as a set of 256 bits."""
-        key = anchor, offset
-        if key not in self._sides:
-            values = self.block[self.anchored(anchor) + offset]
-            present = np.zeros(256, np.bool_)
-            present[values] = True
-            self._sides[key] = (
-                values,
-                int.from_bytes(np.packbits(present, bitorder="little").tobytes(), "little"),
-            )
-        return self._sides[key]
-
-    def beside(self, anchor: Anchor, offset: int, members: frozenset[int]) -> Positions:
-        """Those of an anchor's runs that have a byte of the class at ``offset`` from their start."""
-        key = anchor, offset, members
-        if key not in self._beside:
-            self._beside[key] = self.anchored(anchor)[_mask(members)[self.side(anchor, offset)[0]]]
-        return self._beside[key]
-
-    def starts(self, shape: Shape) -> Positions:
-        """Where the shape, with its boundaries, begins."""
-        plan = shape.plan
-        found = self.anchored(plan.anchor)
-        if not found.size:
-            return _NONE
-        deciding: list[tuple[int, frozenset[int]]] = []
-        for offset, members, bits in plan.next_to:
-            present = self.side(plan.anchor, offset)[1]
-            if not present & bits:  # in a table every run stands in its cell: most shapes end here
-                return _NONE
-            if present & ~bits:
-                deciding.append((offset, members))
-        for first, (offset, members) in enumerate((*deciding, *plan.further)):
-            if first == 0 and deciding:
-                found = self.beside(plan.anchor, offset, members)
-            else:
-                found = found[_mask(members)[self.block[found + offset]]]
-            if not found.size:
-                return _NONE
-        return np.sort(found) - plan.shift
-
 
 @cache
 def _mask(members: frozenset[int]) -> NDArray[np.bool_]:
@@ -409,10 +365,64 @@ class BitMatcher:
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
         self.shapes = tuple(shapes)
+        grouped: dict[Anchor, list[tuple[int, Plan]]] = {}
+        for number, shape in enumerate(self.shapes):
+            grouped.setdefault(shape.plan.anchor, []).append((number, shape.plan))
+        self._groups = [(anchor, plans) for anchor, plans in grouped.items()]
 
     def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
         streams = streams or Streams(block)
-        return [streams.starts(shape) for shape in self.shapes]
+        found = [_NONE] * len(self.shapes)
+        for anchor, plans in self._groups:
+            runs = streams.anchored(anchor)
+            if runs.size:
+                beside = _Beside(block, runs)
+                for number, plan in plans:
+                    found[number] = beside.starts(plan)
+        return found
+
+
+class _Beside:
+    """The bytes beside an anchor's runs, looked up once for all the shapes that hang on it."""
+
+    def __init__(self, block: Bytes, runs: Positions) -> None:
+        self.block, self.runs = block, runs
+        self._sides: dict[int, tuple[Bytes, int]] = {}
+        self._chosen: dict[tuple[int, frozenset[int]], Positions] = {}
+
+    def starts(self, plan: Plan) -> Positions:
+        """Where a shape, with its boundaries, begins."""
+        found = self.runs
+        whole = True
+        for offset, members, bits in plan.next_to:
+            values, present = self._side(offset)
+            if not present & bits:  # in a table every run stands in its cell: most shapes end here
+                return _NONE
+            if not present & ~bits:
+                continue
+            if whole:
+                key = offset, members
+                if key not in self._chosen:
+                    self._chosen[key] = self.runs[_mask(members)[values]]
+                found, whole = self._chosen[key], False
+            else:
+                found = found[_mask(members)[self.block[found + offset]]]
+        for offset, members in plan.further:
+            if not found.size:
+                return _NONE
+            found = found[_mask(members)[self.block[found + offset]]]
+        return np.sort(found) - plan.shift
+
+    def _side(self, offset: int) -> tuple[Bytes, int]:
+        """The bytes at ``offset`` from each run, and which bytes these are, as a set of 256 bits."""
+        made = self._sides.get(offset)
+        if made is None:
+            values = self.block[self.runs + offset]
+            present = np.zeros(256, np.bool_)
+            present[values] = True
+            made = values, int.from_bytes(np.packbits(present, bitorder="little").tobytes(), "little")
+            self._sides[offset] = made
+        return made
 
 
 class HyperscanMatcher:
