@@ -368,7 +368,7 @@ class BitMatcher:
         grouped: dict[Anchor, list[tuple[int, Plan]]] = {}
         for number, shape in enumerate(self.shapes):
             grouped.setdefault(shape.plan.anchor, []).append((number, shape.plan))
-        self._groups = [(anchor, plans) for anchor, plans in grouped.items()]
+        self._groups = list(grouped.items())
 
     def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
         streams = streams or Streams(block)
