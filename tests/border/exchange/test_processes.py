@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from wantong.node import bay as bays
 from wantong.node.bay import Bay
 
 pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,10 +24,14 @@ FACTS = {"is_personal": False, "from_area": "hk", "to_area": "gba9"}
 
 @pytest.fixture(scope="module")
 def bay(tmp_path_factory):
-    bay = Bay(tmp_path_factory.mktemp("bay"))
-    bay.make()
-    with bay.running():
-        yield bay
+    # ports of our own: another bay on this machine may be looking for free ones at this moment
+    first = 20_000 + os.getpid() % 4_000 * 10
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bays, "FIRST_PORT", {"gd": first, "hk": first + 3, "mo": first + 6})
+        bay = Bay(tmp_path_factory.mktemp("bay"))
+        bay.make()
+        with bay.running():
+            yield bay
 
 
 def publish(bay, name: str, rows: bytes) -> str:
