@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -147,13 +148,15 @@ def test_killed_at_random_every_crossing_completes_once(tmp_path: Path, database
         assert len(killed) >= 3, "nothing was killed: the test shows nothing"
         assert [(c.id, c.outcome, c.problem) for c in narrator.crossings if not c.ok] == [], killed
         for node in bay.nodes.values():
-            node.wait_ready(__import__("time").monotonic() + 60)
+            node.wait_ready(time.monotonic() + 60)
         check_logs(bay)
-        # nothing doubled: one release and one delivery for each crossing at its sender, one holding at its receiver
+        # nothing doubled, nothing lost: one delivery for each crossing at its sender, one dataset at its receiver
         for crossing in narrator.crossings:
             officer = scenario.Desk(bay.nodes[crossing.source], "officer")
             seen = officer.get(f"/declarations/{crossing.page.rsplit('/', 1)[1]}")
             acts = [step["act"] for step in seen["timeline"]]
             assert acts.count("deliver") == 1, json.dumps(acts)
+            received = scenario.Desk(bay.nodes[crossing.target], "clerk").get("/received")
+            assert len(received) == 1, json.dumps(received)
         counts = scenario.Desk(bay.nodes["gd"], "officer").get("/person-counts/gd.wantong.example")
         assert counts["sensitive"] == 469, "each person who left is counted once"

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import json
 import threading
+import time
 import uuid
 import zipfile
 from functools import cache
@@ -22,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.border.gate.scene import CHAN, LEI
 
-from wantong.border.gate.verification import carried, services
+from wantong.border.gate.verification import asking, carried, services
 from wantong.border.gate.verification import problems as p
 from wantong.border.gate.verification.asking import ask_issuer
 from wantong.border.gate.verification.carried import Status
@@ -188,6 +189,32 @@ def test_only_a_clear_answer_of_the_issuer_counts(answer, state):
         server.shutdown()
     assert ask_issuer(address, "no uuid", timezone.now()).state == "unreachable"
     assert ask_issuer("http://127.0.0.1:1", str(uuid.uuid4()), timezone.now()).state == "unreachable"
+
+
+def test_an_issuer_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr(asking, "PATIENCE", 0.6)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for byte in b'{"state": "valid"}' + b" " * 40:  # a byte in time, again and again
+                    self.wfile.write(bytes((byte,)))
+                    time.sleep(0.1)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    began = time.monotonic()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert ask_issuer(address, str(uuid.uuid4()), timezone.now()).state == "unreachable"
+    finally:
+        server.shutdown()
+    assert time.monotonic() - began < 4
 
 
 def test_the_command_says_what_a_bundle_proves(crossing, tmp_path):

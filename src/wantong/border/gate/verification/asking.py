@@ -8,12 +8,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from wantong.border.gate.verification.carried import Status
+from wantong.ground.log.fetch import Fetcher, FetchFailed
 
 LONGEST_ANSWER = 16 << 10
-PATIENCE = httpx.Timeout(5.0)
+PATIENCE = 5.0  # seconds, for the whole exchange
 
 Ask = Callable[[str, str, dt.datetime], Status]
 """From the issuer's address, a registration id and the present moment to its status."""
@@ -23,18 +22,16 @@ def ask_issuer(address: str, registration_id: str, now: dt.datetime) -> Status:
     """Ask the issuer's node; ``unreachable`` for whatever is not a clear answer."""
     try:
         identifier = uuid.UUID(registration_id)
-        with (
-            httpx.Client(timeout=PATIENCE, follow_redirects=False) as client,
-            client.stream("GET", f"{address}/api/verification/registrations/{identifier}/status") as response,
-        ):
-            answer = b""
-            for piece in response.iter_bytes():
-                answer += piece
-                if len(answer) > LONGEST_ANSWER:
-                    return Status("unreachable", now)
-        response.raise_for_status()
-        return _status(json.loads(answer), now)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        with Fetcher() as fetcher:
+            answer = fetcher.get(
+                f"{address}/api/verification/registrations/{identifier}/status",
+                limit=LONGEST_ANSWER,
+                deadline=PATIENCE,
+            )
+        if answer.status != 200:
+            return Status("unreachable", now)
+        return _status(json.loads(answer.body), now)
+    except (FetchFailed, RecursionError, ValueError, KeyError, TypeError, AttributeError):
         return Status("unreachable", now)
 
 
