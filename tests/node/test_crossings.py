@@ -76,7 +76,7 @@ def check_logs(bay: Bay) -> None:
 def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, databases):
     wire = Wire()
     bay = Bay(tmp_path / "bay")
-    bay.make(database=databases, public=wire.front)
+    bay.make(any_port=True, database=databases, public=wire.front)
     with bay.running():
         narrator = Narrator(Silence())
         scenario.run(bay, narrator)
@@ -118,7 +118,7 @@ def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, 
 def test_killed_at_random_every_crossing_completes_once(tmp_path: Path, databases, seed: int):
     dice = random.Random(seed)
     bay = Bay(tmp_path / "bay")
-    bay.make(database=databases)
+    bay.make(any_port=True, database=databases)
     done = threading.Event()
     killed: list[str] = []
 

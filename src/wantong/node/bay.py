@@ -133,11 +133,12 @@ class Bay:
         *,
         fresh: bool = False,
         database: Mapping[str, str] | None = None,
+        any_port: bool = False,
         public: Callable[[str], str] = lambda listen: f"http://{listen}",
     ) -> None:
         """Create what is not there yet: nodes, keys, databases, mutual trust, operators, in parallel.
 
-        ``database`` gives a node another database than SQLite; ``public`` maps an address where a node listens to
+        ``any_port`` takes ports that the system picks, where several bays share a machine; ``database`` gives a node another database than SQLite; ``public`` maps an address where a node listens to
         the address that its peers are told, for those who put something in between.
         """
         if fresh:
@@ -146,7 +147,7 @@ class Bay:
         for place, node in self.nodes.items():
             if (node.directory / "node.toml").exists():
                 continue
-            web, data = _free_ports(FIRST_PORT[place], taken)
+            web, data = _free_ports(0 if any_port else FIRST_PORT[place], taken)
             setup.create(
                 node.directory,
                 jurisdiction=place,
@@ -195,15 +196,17 @@ class Bay:
 
 
 def _free_ports(first: int, taken: set[int]) -> tuple[int, int]:
+    """Two ports nobody listens on, from ``first`` upwards (0: any), and not in ``taken``, to which they are added."""
     found: list[int] = []
     port = first
     while len(found) < 2:
-        if port not in taken:
-            with socket.socket() as probe:
+        if port == 0 or port not in taken:
+            with socket.socket() as probe, contextlib.suppress(OSError):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                with contextlib.suppress(OSError):
-                    probe.bind(("127.0.0.1", port))
-                    found.append(port)
-                    taken.add(port)
-        port += 1
+                probe.bind(("127.0.0.1", port))
+                number = probe.getsockname()[1]
+                if number not in taken:
+                    found.append(number)
+                    taken.add(number)
+        port += 1 if first else 0
     return found[0], found[1]

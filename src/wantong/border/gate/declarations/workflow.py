@@ -183,6 +183,9 @@ def apply(before: Projection, action: Action) -> Projection:
         case "confirm" | "explain" | "approve" | "authority_decision":
             return replace(after, met={**before.met, **dict.fromkeys(data["requirements"], number)})
         case "release":
+            # a hold by hand may come before the gate has looked; whatever follows, nothing is released unseen
+            if before.classification is None or before.decision is None:
+                raise ActNotPossible(act=action.act, state=before.state)
             return replace(after, deliverable=data, waiting_for=(), reason="")
         case "recall":
             by_hand = action.actor.startswith("user:")
