@@ -12,6 +12,7 @@ import click
 from wantong.border.gate.verification import carried
 from wantong.border.gate.verification.asking import ask_issuer
 from wantong.border.gate.verification.carried import Status
+from wantong.cli.errors import language
 from wantong.ground import i18n
 from wantong.ground.log import Trust
 from wantong.ground.log.problems import LogProblem
@@ -27,7 +28,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Whose word counts: keys of logs and witnesses, and where their nodes are (trust.toml).",
 )  # fmt: skip
 @click.option("--offline", is_flag=True, help="Do not ask the issuer whether the document was revoked.")
-@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default="en", show_default=True)
+@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default=language, show_default="your locale's")
 @click.option("--json", "as_json", is_flag=True, help="Print the finding for programs.")
 def command(bundle: Path, trust: Path, offline: bool, lang: str, as_json: bool) -> None:
     """Check BUNDLE, a ZIP of document, receipt and salt, and say what it proves.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from wantong.cli.errors import language
 from wantong.cli.verify import FILE, read
 from wantong.ground import i18n
 from wantong.ground.log.audit import Folder, Report, Website, audit
@@ -31,7 +32,7 @@ def command() -> None:
     "--earlier", type=FILE, multiple=True,
     help="A checkpoint of this log kept from before; the log must have grown out of it. May be given often.",
 )  # fmt: skip
-@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default="en", show_default=True)
+@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default=language, show_default="your locale's")
 @click.option("--json", "as_json", is_flag=True, help="Print the report for programs.")
 def audit_command(
     source: str, trust: Path | None, key: str | None, earlier: tuple[Path, ...], lang: str, as_json: bool

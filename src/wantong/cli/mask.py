@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wantong.cli.errors import language
 from wantong.ground.i18n import LANGUAGES, t
 from wantong.ground.problems import Problem
 
@@ -34,7 +35,11 @@ from wantong.ground.problems import Problem
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
-    "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the texts."
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=language,
+    show_default="your locale's",
+    help="Language of the texts.",
 )
 def command(
     file: Path, profile_file: Path, out: Path, key_file: Path | None, as_json: bool, lang: str

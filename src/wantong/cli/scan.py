@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from wantong.cli.errors import language
 from wantong.ground.i18n import LANGUAGES, pick, t
 
 
@@ -18,7 +19,11 @@ from wantong.ground.i18n import LANGUAGES, pick, t
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option(
-    "--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the texts."
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    default=language,
+    show_default="your locale's",
+    help="Language of the texts.",
 )
 @click.option(
     "--engine",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from wantong.cli.errors import language
 from wantong.ground import i18n
 from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.proof import MAX_PROOF_BYTES
@@ -28,7 +29,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--salt",
     help="The salt of the file's digest, in hex; else it is read from RECEIPT with the ending .salt.",
 )
-@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default="en", show_default=True)
+@click.option("--lang", type=click.Choice(i18n.LANGUAGES), default=language, show_default="your locale's")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict for programs.")
 def command(
     receipt: Path, file: Path | None, trust: Path, salt: str | None, lang: str, as_json: bool

@@ -44,6 +44,11 @@ class NodeConfig:
         return self.directory / "outgoing"
 
     @property
+    def uploads(self) -> Path:
+        """Files while they are being received; emptied at every start."""
+        return self.directory / "uploads"
+
+    @property
     def run(self) -> Path:
         """Sockets and pid files of the running processes."""
         return self.directory / "run"

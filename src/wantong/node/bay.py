@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class BayNode:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we stop the node in order
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
 
     def wait_ready(self, deadline: float) -> None:
@@ -162,7 +163,7 @@ class Bay:
                 [sys.executable, "-m", "wantong.node.demo.seed", place, str(self.directory)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, os.getpid()),
                 env={**os.environ, "WANTONG_NODE": str(node.directory)},
             )
             for place, node in self.nodes.items()

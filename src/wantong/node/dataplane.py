@@ -8,12 +8,11 @@ from pathlib import Path
 
 import uvicorn
 
-from wantong.node import config, logging, processes
+from wantong.node import config, logging
 
 
 def main() -> None:
     """Serve until SIGTERM; downloads in flight get ten seconds to finish."""
-    processes.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     logging.configure(settings.log_level, "data")

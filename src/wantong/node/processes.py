@@ -11,16 +11,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the kernel to end this process when its parent ends, even by kill -9 (Linux; elsewhere a no-op)."""
+def die_with_parent(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the kernel to end this process when ``parent`` (a pid) ends, even by kill -9 (Linux; elsewhere a no-op).
+
+    The kernel watches the thread that started this process: start children from a thread that lives as long.
+    """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
+    if os.getppid() != parent:  # it ended before we asked
+        os.kill(os.getpid(), by)
 
 
 @dataclass
@@ -70,7 +76,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
         child.started = time.monotonic()
         self.notify("process.started", child.name, {"pid": child.process.pid})

@@ -10,12 +10,12 @@ from pathlib import Path
 from granian.constants import Interfaces
 from granian.server import Server
 
-from wantong.node import config, processes
+from wantong.node import config
 
 
 def main() -> None:
     """Serve until SIGTERM; requests in flight are answered first."""
-    processes.die_with_parent()
+    os.environ["WANTONG_WEB"] = str(os.getpid())  # by this the worker knows whether we still live
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     host, _, port = settings.listen.web.rpartition(":")

@@ -22,9 +22,6 @@ def main() -> None:
     """Deliver outbox events until SIGTERM; events in flight are finished first."""
     import django
 
-    from wantong.node import processes
-
-    processes.die_with_parent()
     django.setup()
     from django.conf import settings
     from django.db import connection

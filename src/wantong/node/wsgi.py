@@ -8,11 +8,11 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wantong.node.settings")
 application = get_wsgi_application()
 
-if os.environ.get("WANTONG_NODE"):
+if os.environ.get("WANTONG_WEB"):
     from django.conf import settings
 
     from wantong.node import logging, processes
 
     # a worker of granian leaves SIGTERM to its parent, so without one only this ends it
-    processes.die_with_parent(signal.SIGKILL)
+    processes.die_with_parent(int(os.environ["WANTONG_WEB"]), signal.SIGKILL)
     logging.configure(settings.LOG_LEVEL, "web")

@@ -94,7 +94,9 @@ def publish(
     except (ValueError, TypeError) as error:
         raise BadMetadata(reason=str(error)[:300]) from None
     name = Path(said.filename or file.name or "data").name
-    with tempfile.TemporaryDirectory(dir=config.current().blobs) as folder:
+    uploads = config.current().uploads
+    uploads.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=uploads) as folder:
         path = Path(folder) / "upload"
         with path.open("wb") as target:
             for chunk in file.chunks(CHUNK):
