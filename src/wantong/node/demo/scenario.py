@@ -213,7 +213,8 @@ def certificate(stage: Stage, crossing: Crossing) -> None:
         "scenario": "other",
         "data_subject_self_carry": True,
     }
-    law = issuer.act("/assess", {"facts": facts})
+    today = dt.date.today().isoformat()  # noqa: DTZ011 - the operators' own day
+    law = issuer.act("/assess", {"facts": facts, "date": today})
     crossing.route = law["primary_route"]
     stage.say("carried", law["rule_ids"][:2], law["citations"][:2], route=crossing.route)
     done = issuer.upload("/verification/registrations", "document", document, kind="degree certificate")
