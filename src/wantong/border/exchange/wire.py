@@ -83,7 +83,8 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
                         peer=peer.participant_id, reason=f"the answer is larger than {LARGEST_ANSWER} bytes"
                     )
             told = httpx.Response(response.status, headers=response.headers)
-    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError) as error:
+        # the last is also how a peer looks that was killed in the middle of its answer: it will be asked again
         raise PeerUnreachable(peer=peer.participant_id, reason=type(error).__name__) from None
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
         raise PeerMisbehaves(peer=peer.participant_id, reason=type(error).__name__) from None

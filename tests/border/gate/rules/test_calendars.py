@@ -16,7 +16,11 @@ OTHERS = {
     "gd": [holidays.country_holidays("CN", years=YEARS)],
     "hk": [holidays.country_holidays("HK", years=YEARS, categories=("public", "optional"))],
     # half days before the two New Years count as worked with us; Good Friday the package calls optional
-    "mo": [holidays.country_holidays("MO", years=YEARS, categories=("public", "government", "optional"))],
+    "mo": [
+        holidays.country_holidays(
+            "MO", years=YEARS, categories=("public", "government", "optional"), language="en_US"
+        )
+    ],
 }
 
 

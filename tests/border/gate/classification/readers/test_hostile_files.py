@@ -354,7 +354,7 @@ def test_sheet_bomb(tmp_path: Path) -> None:
         },
     )
     result = in_bounds(
-        path, seconds=20, mebibytes=300, limits="Limits(parser_seconds=5, parser_bytes=256 * 2**20)"
+        path, seconds=20, mebibytes=300, limits="Limits(parser_seconds=1, parser_bytes=256 * 2**20)"
     )
     assert result["problems"] == ["file-limit"]
 
