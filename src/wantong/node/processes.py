@@ -76,7 +76,9 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,
-            preexec_fn=partial(die_with_parent, os.getpid()),
+            # by force: without a supervisor nobody would wait for an orderly end, and a server that is just starting
+            # may miss a polite signal
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         )
         child.started = time.monotonic()
         self.notify("process.started", child.name, {"pid": child.process.pid})
