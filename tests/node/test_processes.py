@@ -158,3 +158,16 @@ def test_when_the_supervisor_is_killed_nobody_is_left_behind(running):
     process.kill()
     process.wait()
     wait_for(lambda: not [pid for pid in below if Path(f"/proc/{pid}").exists()])
+
+
+def test_who_is_born_after_his_parent_died_ends_at_once():
+    code = "from wantong.node.processes import die_with_parent as d; d({parent}); print('lives')"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    for parent, code_expected, said in ((os.getpid(), 0, "lives\n"), (os.getpid() + 1, -signal.SIGTERM, "")):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(parent=parent)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (code_expected, said)

@@ -139,8 +139,9 @@ class Bay:
     ) -> None:
         """Create what is not there yet: nodes, keys, databases, mutual trust, operators, in parallel.
 
-        ``any_port`` takes ports that the system picks, where several bays share a machine; ``database`` gives a node another database than SQLite; ``public`` maps an address where a node listens to
-        the address that its peers are told, for those who put something in between.
+        ``any_port`` takes ports that the system picks, where several bays share a machine; ``database`` gives a node
+        another database than SQLite; ``public`` maps an address where a node listens to the address that its peers
+        are told, for those who put something in between.
         """
         if fresh:
             shutil.rmtree(self.directory, ignore_errors=True)

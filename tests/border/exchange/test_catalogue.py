@@ -176,6 +176,30 @@ def test_a_next_page_elsewhere_is_not_followed(peer):
     assert len(peer.received) == 1
 
 
+@pytest.mark.parametrize(
+    "told", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"], ids=["before", "during"]
+)
+def test_a_peer_that_dies_before_or_during_his_answer_is_asked_again(peer, told):
+    """Killed at that moment he looks like a liar, but the message may not have arrived: it must not be given up."""
+    import socket
+    import threading
+
+    from wantong.border.exchange import wire
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def die():
+        connection, _ = listener.accept()
+        connection.recv(1 << 16)
+        connection.sendall(told)
+        connection.close()
+
+    threading.Thread(target=die, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with listener, pytest.raises(PeerUnreachable):
+        wire.call(peer.row, "GET", f"{url}/dsp/2025-1/catalog/datasets/x")
+
+
 def test_a_peer_that_drips_his_answer_is_left(peer, monkeypatch):
     import socket
     import threading
