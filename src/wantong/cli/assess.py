@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from wantong.cli.errors import language, say
-from wantong.ground import i18n
+from wantong.ground import clock, i18n
 from wantong.ground.problems import Problem
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--date",
     "on",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The day whose law applies; prevails over the facts' transfer_date.",
+    help="The day whose law applies; prevails over the facts' transfer_date.  [default: that, or today]",
 )
 @click.option(
     "--lang", type=click.Choice(i18n.LANGUAGES), help="Language of the answer.  [default: your locale's]"
@@ -72,6 +72,9 @@ def command(
         given = known.get("transfer_date")
         if day is not None and given is not None and given != day:
             click.echo(i18n.t("assess.other-day", lang, on=day, given=given), err=True)
+        if day is None and given is None:
+            day = clock.today()
+            click.echo(i18n.t("assess.today", lang, on=day), err=True)
         if dossier is not None:
             from wantong.border.gate.rules.dossier import pdf
 

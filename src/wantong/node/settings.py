@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from wantong.ground import clock
 from wantong.ground.config import NodeConfig
 from wantong.ground.i18n import ENDONYMS
 from wantong.node import config
@@ -51,7 +52,7 @@ ROOT_URLCONF = "wantong.node.urls"
 WSGI_APPLICATION = "wantong.node.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-TIME_ZONE = "Asia/Shanghai"  # one zone for the whole bay; Hong Kong and Macao keep the same time
+TIME_ZONE = clock.ZONE
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wantong.border.gate.verification import carried
+from wantong.ground import clock
 from wantong.ground.i18n import LANGUAGES, t
 from wantong.node.bay import Bay
 from wantong.node.demo import people
@@ -213,7 +214,7 @@ def certificate(stage: Stage, crossing: Crossing) -> None:
         "scenario": "other",
         "data_subject_self_carry": True,
     }
-    today = dt.date.today().isoformat()  # noqa: DTZ011 - the operators' own day
+    today = clock.today().isoformat()
     law = issuer.act("/assess", {"facts": facts, "date": today})
     crossing.route = law["primary_route"]
     stage.say("carried", law["rule_ids"][:2], law["citations"][:2], route=crossing.route)
@@ -421,7 +422,7 @@ def ship(stage: Stage, crossing: Crossing, shipment: Shipment) -> Sent:
         },
     )
     stage.say("published", size=dataset["size"], sha256=dataset["sha256"][:12])
-    today = dt.date.today()  # noqa: DTZ011 - the operators' own day
+    today = clock.today()
     item = source.act(
         "/whitelist",
         {

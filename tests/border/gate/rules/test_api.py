@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from wantong.border.gate.rules import RuleBase, assess
+from wantong.ground import clock
 
 FACTS = {
     "from_jurisdiction": "CN", "to_jurisdiction": "HK", "transfer_date": "2026-12-01", "is_personal": True,
@@ -37,6 +38,14 @@ def test_a_date_chooses_the_law_of_that_day(client: Client):
     now = post(client, "/assess", {"facts": middle}).json()
     before = post(client, "/assess", {"facts": middle, "date": "2025-12-31"}).json()
     assert (now["primary_route"], before["primary_route"]) == ("certification", "national_standard_contract")
+
+
+@pytest.mark.parametrize("facts", [{}, {"transfer_date": None}])
+def test_without_a_day_the_law_of_today_applies(client: Client, facts: dict):
+    undated = {name: value for name, value in FACTS.items() if name != "transfer_date"} | facts
+    answer = post(client, "/assess", {"facts": undated}).json()
+    assert answer == assess(undated, clock.today()).to_dict()
+    assert answer["primary_route"] == "exempt"
 
 
 def test_explains_why_and_why_not(client: Client):

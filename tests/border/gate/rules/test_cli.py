@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from wantong.border.gate.rules import RuleBase
 from wantong.cli import main
+from wantong.ground import clock
 from wantong.ground.i18n import LANGUAGES
 
 KEYS = {
@@ -62,6 +63,15 @@ def test_another_day_prevails_and_is_said(facts: Path) -> None:
     assert (
         "has no rule for these places and this day" in wantong("assess", facts, "--date", "2024-03-21").output
     )
+
+
+def test_without_a_day_the_law_of_today_applies_and_that_is_said(facts: Path) -> None:
+    undated = {
+        name: value for name, value in json.loads(facts.read_text()).items() if name != "transfer_date"
+    }
+    done = wantong("assess", "-", "--json", stdin=json.dumps(undated))
+    assert json.loads(done.stdout)["transfer_date"] == clock.today().isoformat()
+    assert f"by the law of today, {clock.today()}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,16 @@ from wantong.border.gate.rules.base import Rule, RuleBase, day_of
 from wantong.border.gate.rules.explain import explain, next_questions
 from wantong.border.gate.rules.facts import MAX_BYTES, UnreadableFacts
 from wantong.border.gate.rules.texts import LanguageMap, texts
-from wantong.ground import i18n
+from wantong.ground import clock, i18n
 
 router = Router(tags=["rules"], auth=None)
 
 
 class Facts(Schema):
-    """``facts`` by their names in the rule base (null: not known); ``date`` overrides ``transfer_date``."""
+    """``facts`` by their names in the rule base (null: not known); ``date`` overrides ``transfer_date``.
+
+    Without either, the law of today applies.
+    """
 
     facts: dict[str, Any]
     date: dt.date | None = None
@@ -198,6 +201,8 @@ def _asked(request: HttpRequest) -> Asked:
         on = day_of(body["date"]) if isinstance(body["date"], str) else None
         if on is None:
             raise UnreadableFacts(reason="date is not a day such as 2026-12-01")
+    if on is None and body["facts"].get("transfer_date") is None:
+        on = clock.today()
     lang = body.get("lang", "en")
     if lang not in i18n.LANGUAGES:
         raise UnreadableFacts(reason=f"lang is not one of {', '.join(i18n.LANGUAGES)}")
