@@ -545,9 +545,7 @@ def arrive(stage: Stage, crossing: Crossing, sent: Sent) -> None:
 
 
 def prove(stage: Stage, crossing: Crossing, declaration: Mapping[str, Any]) -> None:
-    """Fetch the receipt of the last outcome that was logged, if the gate logs this outcome."""
-    if not declaration["receipt_entry"]:
-        return
+    """Fetch the receipt of the gate's last answer."""
     name = f"{crossing.id}-{crossing.source}-{crossing.target}.receipt"
     path = stage.officers[crossing.source].receipt(declaration["receipt_entry"], stage.bay.receipts / name)
     crossing.receipt = str(path)

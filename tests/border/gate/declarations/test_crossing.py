@@ -31,13 +31,14 @@ from tests.border.gate.scene import (
 )
 
 from wantong.border.gate.consent import services as consent
-from wantong.border.gate.declarations import counts, outgoing, services
+from wantong.border.gate.declarations import counts, outgoing, pictures, services, steps
 from wantong.border.gate.declarations import problems as p
 from wantong.border.gate.declarations.models import Declaration
 from wantong.border.gate.declarations.services import Document
-from wantong.border.gate.rules import FactsProblem
+from wantong.border.gate.rules import FactsProblem, RuleBase
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.ground import actors
+from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,6 +158,29 @@ def test_the_log_tells_outcomes_without_a_name(told, tmp_path):
     everything = "".join(e.body for e in entries)
     for secret in (*map(resident, range(3)), "陈", "chan", "lei", "Chan", "Lei"):
         assert secret not in everything
+
+
+def test_that_the_gate_waited_and_for_what_can_be_proven(told, tmp_path):
+    unknown = facts(n_sensitive=3)
+    del unknown["is_important_data"]
+    declaration = declare(residents(tmp_path / "r.csv", 3), facts=unknown)
+    for _ in range(3):  # looking again is no new answer
+        steps.settle(declaration.id)
+    [entry] = LogEntry.objects.filter(kind="gate.export.wait")
+    body = json.loads(entry.body)
+    assert (body["state"], body["route"]) == ("waiting", "needs_info")
+    assert body["waiting_for"] == ["facts:is_important_data"]
+    decision = declaration.actions.get(act="decide").data
+    assert body["decision_id"] == decision["decision_id"]
+    assert body["rule_base_version"] == RuleBase.load().label
+    picture = pictures.picture(declaration.id, CHAN)
+    assert picture.receipt_entry == entry.id == declaration.actions.get(act="wait").log_entry
+    assert log.receipt(entry.id), "alone in the world, a node needs no witness"
+
+    services.act(CHAN, declaration.id, "answer_facts", "asked", facts={"is_important_data": False})
+    run(declaration)
+    bodies = [json.loads(e.body) for e in LogEntry.objects.filter(kind="gate.export.wait")]
+    assert [set(b["waiting_for"]) for b in bodies] == [{"facts:is_important_data"}, waiting(declaration)]
 
 
 def _outgoing():

@@ -20,8 +20,10 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 GATE = actors.system("gate")
-LOGGED = frozenset({"hold", "refuse", "abandon", "release", "recall", "deliver", "withdraw_person", "erase"})
-"""The acts that are recorded in the log: outcomes, not steps."""
+LOGGED = frozenset(
+    {"wait", "hold", "refuse", "abandon", "release", "recall", "deliver", "withdraw_person", "erase"}
+)
+"""The acts that are recorded in the log: what the gate answered and what became of the data, not the steps between."""
 
 
 def get(declaration_id: uuid.UUID | str) -> Declaration:
@@ -142,6 +144,7 @@ def _log_body(declaration: Declaration, now: Projection, done: Done) -> dict[str
         "sender": declaration.sender,
         "receiver": declaration.receiver,
         "state": now.state,
+        "waiting_for": [requirement["id"] for requirement in now.waiting_for],
         "payload": {"sha256": payload},
         "decision_id": decision.get("decision_id", ""),
         "route": assessment.get("primary_route", ""),
