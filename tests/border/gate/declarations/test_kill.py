@@ -167,6 +167,6 @@ def test_a_gate_that_is_killed_at_random_steps_ends_as_if_it_had_not_been(tmp_pa
         "receipt",
     ]
     assert said["counted"] == said["persons"] == 8
-    assert said["logged"] == ["gate.export.deliver", "gate.export.release"]
+    assert said["logged"] == ["gate.export.deliver", "gate.export.release", "gate.export.wait"]
     assert said["unlogged"] == said["events"] == 0
     assert said["outgoing"] == []
