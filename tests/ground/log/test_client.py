@@ -183,7 +183,7 @@ def test_addresses_that_are_none(bay, peer, url):
     bay.log.append(b"x")
     with pytest.raises(WitnessFailed) as caught:
         ask(bay, peer, url)
-    assert caught.value.reason == "unreachable"
+    assert caught.value.reason in ("address", "unreachable")
 
 
 def test_a_witness_that_says_nothing_does_not_hold_up_the_others(bay, peer, tmp_path):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from wantong.cli import main
 from wantong.ground import i18n
 from wantong.ground import log as package
+from wantong.ground.http.fetch import REASONS
 from wantong.ground.log import Party, SigningKey, Trust, salted_digest, verify_receipt
 from wantong.ground.log.note import COSIGNATURE, Note
 from wantong.ground.log.problems import Malformed
@@ -223,8 +224,8 @@ def test_every_sentence_the_code_can_say_exists_in_four_languages():
     codes |= {f"log.unproven.{c}" for c in re.findall(r'Unproven\(\s*"([a-z-]+)"', source)}
     codes |= {
         f"log.witness.{c}"
-        for c in re.findall(r'(?:Unreachable\(|WitnessFailed\(peer\.id, |FetchFailed\()"([a-z-]+)"', source)
-    }
+        for c in re.findall(r'(?:Unreachable\(|WitnessFailed\(peer\.id, )"([a-z-]+)"', source)
+    } | {f"log.witness.{reason}" for reason in REASONS}
     codes |= {f"log.{c}" for c in re.findall(r'"((?:verdict|audit)\.[a-z-]+)"', source)}
     codes |= {
         f"problem.{c}.{p}"

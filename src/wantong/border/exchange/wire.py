@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
-import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpcore
 import httpx
 
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.trust import services as trust
 from wantong.border.trust.models import Peer
 from wantong.border.trust.tokens import Request
+from wantong.ground.http.fetch import Fetcher, FetchFailed
 
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 15.0
-# a peer that drips one byte a second keeps every read in time: the whole answer must be here by then
-TOTAL_TIMEOUT = 30.0
+TOTAL_TIMEOUT = 30.0  # seconds until the whole answer must be here
 LARGEST_ANSWER = 4 << 20
-
-_TIMEOUTS = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": READ_TIMEOUT}
-_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -59,82 +51,32 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     if message is not None:
         # one form for one message, whichever database it has been through
         body = json.dumps(message, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    headers: dict[bytes | str, bytes | str] = {
-        "Host": urlsplit(url).netloc,
-        "Content-Length": str(len(body)),
+    headers = {
         "Authorization": trust.sign_request(peer.participant_id, Request(method, url, body), message_id),
         "Accept": "application/json",
-        # an answer that grows when it is unpacked could not be bounded by what is read
-        "Accept-Encoding": "identity",
     }
     if body:
         headers["Content-Type"] = "application/json"
-    pool = _pool()
-    _local.deadline = time.monotonic() + TOTAL_TIMEOUT
-    received = bytearray()
     try:
-        with pool.stream(
-            method, url, headers=headers, content=body, extensions={"timeout": _TIMEOUTS}
-        ) as response:
-            for piece in response.iter_stream():
-                received += piece
-                if len(received) > LARGEST_ANSWER:
-                    raise PeerMisbehaves(
-                        peer=peer.participant_id, reason=f"the answer is larger than {LARGEST_ANSWER} bytes"
-                    )
-            told = httpx.Response(response.status, headers=response.headers)
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError) as error:
-        # the last is also how a peer looks that was killed in the middle of its answer: it will be asked again
-        raise PeerUnreachable(peer=peer.participant_id, reason=type(error).__name__) from None
-    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
-        raise PeerMisbehaves(peer=peer.participant_id, reason=type(error).__name__) from None
-    links = {name: link["url"] for name, link in told.links.items() if name and "url" in link}
-    return Answer(told.status_code, bytes(received), links, _seconds(told.headers.get("Retry-After")))
-
-
-class _Timed(httpcore.NetworkStream):
-    """A connection whose every read ends by the deadline of the call, so that nobody can drip for ever."""
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = _local.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("the answer did not end in time")
-        return self._stream.read(max_bytes, min(left, timeout or left))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Timed(self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        return _Timed(super().connect_tcp(*args, **options))
-
-
-def _pool() -> httpcore.ConnectionPool:
-    # one a thread: connections are kept alive, and no lock is shared. A pool follows no redirects
-    if not hasattr(_local, "pool"):
-        _local.pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_keepalive_connections=4,
-            keepalive_expiry=20,
-            network_backend=_Backend(),
+        reply = _http().request(
+            method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=TOTAL_TIMEOUT
         )
-    pool: httpcore.ConnectionPool = _local.pool
-    return pool
+    except FetchFailed as failure:
+        if failure.reason == "too-large":
+            why = f"the answer is larger than {LARGEST_ANSWER} bytes"
+            raise PeerMisbehaves(peer=peer.participant_id, reason=why) from None
+        if failure.reason == "address":
+            raise PeerMisbehaves(peer=peer.participant_id, reason=failure.cause) from None
+        # also a peer that was killed in the middle of its answer: it will be asked again
+        raise PeerUnreachable(peer=peer.participant_id, reason=failure.cause) from None
+    told = httpx.Response(reply.status, headers=reply.headers)
+    links = {name: link["url"] for name, link in told.links.items() if name and "url" in link}
+    return Answer(reply.status, reply.body, links, _seconds(told.headers.get("Retry-After")))
+
+
+@cache
+def _http() -> Fetcher:
+    return Fetcher(connect=CONNECT_TIMEOUT)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from wantong.ground.http.fetch import Fetcher, FetchFailed
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
-from wantong.ground.log.fetch import Fetcher, FetchFailed
 from wantong.ground.log.merkle import HASH_SIZE, leaf_hash
 from wantong.ground.log.note import MAX_NOTE_BYTES, Note
 from wantong.ground.log.problems import LogProblem, Malformed, NotServed, StorageFailed, Unproven, Unreachable

@@ -1,6 +1,6 @@
 """Asking witnesses: submit our checkpoint with a consistency proof, keep the cosignature if it holds.
 
-A witness may stall, lie or answer without end: :mod:`~wantong.ground.log.fetch` bounds every exchange, and nothing
+A witness may stall, lie or answer without end: :mod:`~wantong.ground.http.fetch` bounds every exchange, and nothing
 that an answer says is believed before it is verified.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from wantong.ground.http.fetch import Fetcher, FetchFailed, Reply
 from wantong.ground.log.checkpoint import Checkpoint
-from wantong.ground.log.fetch import Fetcher, FetchFailed, Reply
 from wantong.ground.log.note import Note, Signature, VerifierKey, decode_size
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven, WitnessFailed
 from wantong.ground.log.store import Log

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wantong.border.gate.verification.carried import Status
-from wantong.ground.log.fetch import Fetcher, FetchFailed
+from wantong.ground.http.fetch import Fetcher, FetchFailed
 
 LONGEST_ANSWER = 16 << 10
 PATIENCE = 5.0  # seconds, for the whole exchange

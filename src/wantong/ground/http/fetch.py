@@ -12,16 +12,21 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import httpcore
 
+Reason = Literal["slow", "too-large", "unreachable", "address"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+"""``unreachable`` is also a server that dies in the middle of its answer; ``address`` is one nobody could ask."""
+
 
 class FetchFailed(Exception):
-    """``reason`` is ``slow``, ``too-large`` or ``unreachable``."""
+    """An exchange that came to nothing: why (:data:`REASONS`), and by what ``cause`` (an exception's name)."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason, cause: str = "") -> None:
         self.reason = reason
+        self.cause = cause
         super().__init__(reason)
 
 
@@ -35,11 +40,21 @@ class Reply:
 
 
 class Fetcher:
-    """Keeps connections alive between exchanges; any number of threads may share one."""
+    """Keeps connections alive between exchanges; any number of threads may share one.
 
-    def __init__(self) -> None:
+    ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline.
+    """
+
+    def __init__(self, *, connect: float | None = None) -> None:
         self._clock = _Clock()
-        self._pool = httpcore.ConnectionPool(network_backend=_Backend(self._clock), max_connections=16)
+        self._connect = connect
+        self._pool = httpcore.ConnectionPool(
+            # the machine's own roots: an operator may have added one
+            ssl_context=ssl.create_default_context(),
+            network_backend=_Backend(self._clock),
+            max_connections=16,
+            keepalive_expiry=20,
+        )
 
     def close(self) -> None:
         self._pool.close()
@@ -51,36 +66,35 @@ class Fetcher:
         self.close()
 
     def get(self, url: str, *, limit: int, deadline: float) -> Reply:
-        """GET; a gzip-encoded body is unpacked, also within ``limit``. As :meth:`post`."""
-        return self._exchange("GET", url, b"", {"Accept-Encoding": "gzip"}, limit, deadline)
+        """GET; a gzip-encoded body is unpacked, also within ``limit``. As :meth:`request`."""
+        return self.request("GET", url, headers={"Accept-Encoding": "gzip"}, limit=limit, deadline=deadline)
 
     def post(self, url: str, content: bytes, *, limit: int, deadline: float) -> Reply:
-        """POST; at most ``limit`` bytes of body in at most ``deadline`` seconds. Raises :class:`FetchFailed`."""
-        return self._exchange(
-            "POST",
-            url,
-            content,
-            {"Accept-Encoding": "identity", "Content-Type": "application/octet-stream"},
-            limit,
-            deadline,
-        )
+        """POST of plain bytes. As :meth:`request`."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self.request("POST", url, content, headers=headers, limit=limit, deadline=deadline)
 
-    def _exchange(
+    def request(
         self,
         method: str,
         url: str,
-        content: bytes,
-        headers: dict[bytes | str, bytes | str],
+        content: bytes = b"",
+        *,
+        headers: Mapping[str, str],
         limit: int,
         deadline: float,
     ) -> Reply:
+        """At most ``limit`` bytes of answer in at most ``deadline`` seconds; raises :class:`FetchFailed`.
+
+        A gzip-encoded answer is unpacked, also within ``limit``; it is asked for only by whoever says so in ``headers``.
+        """
         self._clock.until = time.monotonic() + deadline
-        sent: dict[bytes | str, bytes | str] = {**headers, "Content-Length": str(len(content))}
+        sent = {"Accept-Encoding": "identity"} | dict(headers)
+        timeouts = {"pool": deadline, "connect": self._connect}
         try:
             with self._pool.stream(
-                method, url, headers=sent, content=content,
-                extensions={"timeout": {"pool": deadline}},
-            ) as response:  # fmt: skip
+                method, url, headers=_bytes(sent), content=content, extensions={"timeout": timeouts}
+            ) as response:
                 names = {k.decode("ascii").lower(): v.decode("latin-1") for k, v in response.headers}
                 packed = names.get("content-encoding", "identity") == "gzip"
                 unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed else None
@@ -91,12 +105,20 @@ class Fetcher:
                     if len(body) > limit:
                         raise FetchFailed("too-large")
                 return Reply(response.status, names, bytes(body))
-        except (httpcore.TimeoutException, _Late):
-            raise FetchFailed("slow") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, zlib.error):
-            raise FetchFailed("unreachable") from None
-        except (ValueError, UnicodeError):
-            raise FetchFailed("unreachable") from None  # an address that is none
+        except (httpcore.TimeoutException, _Late) as error:
+            raise FetchFailed("slow", _name(error)) from None
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError, zlib.error) as error:
+            raise FetchFailed("unreachable", _name(error)) from None
+        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
+            raise FetchFailed("address", _name(error)) from None
+
+
+def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__.strip("_")
 
 
 class _Late(Exception):
@@ -150,5 +172,6 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = super().connect_tcp(host, port, self._clock.left(), local_address, socket_options)
+        left = self._clock.left()
+        stream = super().connect_tcp(host, port, min(left, timeout or left), local_address, socket_options)
         return _Stream(stream, self._clock)
