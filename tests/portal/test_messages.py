@@ -37,14 +37,14 @@ FAMILIES = {
     "portal.act-do": crossings.MEETING,
     "portal.act-button": crossings.MEETING,
     "portal.operator": grammar.NEGATION,
-    "portal.item": [*ItemState.values, "expired"],
-    "portal.consent-state": [*ConsentState.values, "expired"],
-    "portal.fate": ConsentUse.Fate.values,
-    "portal.mask": MASKS,
+    "whitelist.state": [*ItemState.values, "expired"],
+    "consent.state": [*ConsentState.values, "expired"],
+    "consent.fate": ConsentUse.Fate.values,
+    "whitelist.mask": MASKS,
     "portal.odrl": terms.RULES,
     "portal.place": ("gd", "hk", "mo", "guangdong"),
     "portal.whitelist.act": ("approve", "reject", "revoke"),
-    "portal.whitelist.did": ("propose", "approve", "reject", "revoke"),
+    "whitelist.act": ("propose", "approve", "reject", "revoke"),
     "portal.whitelist.done": ("propose", "approve", "reject", "revoke"),
     "portal.negotiation.act": ("agree", "accept", "terminate"),
     "portal.negotiation.done": ("agree", "accept", "terminate"),
@@ -127,7 +127,7 @@ def test_no_text_of_the_portal_is_left_over():
     families = {f"{family}.{value}" for family, values in FAMILIES.items() for value in values}
     used = set(re.findall(r"[\"']([\w.\-]+)[\"']", spoken)) | families
     for key in MESSAGES:
-        if key.startswith(("portal.", "kind.")):
+        if key.startswith(("portal.", "kind.", "whitelist.", "consent.")):
             assert key in used or f'"{key}' in spoken or key in {"portal.brand"}, f"nobody says {key}"
 
 

@@ -24,18 +24,38 @@ class Problem(Exception):
 
     slug: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
+    CODES: ClassVar[Mapping[str, str]] = {}
+    """Params that are stable codes, each with the family of messages that has its words: ``reason`` → ``log.unproven``."""
 
     def __init__(self, **params: Any) -> None:
         self.params: Mapping[str, Any] = params
         super().__init__(self.explain("en")["detail"])
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that go with the answer: when to come back, if it is known."""
+        wait = self.params.get("retry_after")
+        return {} if wait is None else {"Retry-After": str(wait)}
+
     def explain(self, lang: str) -> dict[str, str]:
         """What happened (``title``), why (``detail``) and what to do now (``next``), in ``lang``."""
+        said = self.said(lang)
         return {
-            part: i18n.t(f"problem.{self.slug}.{part}", lang, **self.params)
-            for part in ("title", "detail", "next")
+            part: i18n.t(f"problem.{self.slug}.{part}", lang, **said) for part in ("title", "detail", "next")
         }
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        """The params as the texts take them: a code among them (:attr:`CODES`) becomes its words in ``lang``."""
+        words = {
+            name: i18n.t(f"{family}.{self.params[name]}", lang, **_without(self.params, name))
+            for name, family in self.CODES.items()
+        }
+        return {**self.params, **words}
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """The RFC 9457 problem document."""
         return {"type": TYPE_BASE + self.slug, "status": self.status, **self.explain(lang), **self.params}
+
+
+def _without(params: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {other: value for other, value in params.items() if other != name}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from wantong.ground import i18n
 from wantong.ground.problems import Problem
 
 
@@ -14,27 +14,23 @@ class LogProblem(Problem):
     slug = "log-failed"
 
 
-class Malformed(LogProblem):
-    """Bytes that are not what they claim to be.
+class Reasoned(LogProblem):
+    """A problem whose ``reason`` is a stable code, with its words in a family of messages (see ``CODES``)."""
 
-    ``thing`` is what was being read (``note``, ``checkpoint``, ``proof``, ``vkey``, …) and ``reason`` a stable
-    code; both are message ids under ``log.thing.`` and ``log.malformed.``.
-    """
+    def __init__(self, reason: str, **params: Any) -> None:
+        self.reason = reason
+        super().__init__(reason=reason, **params)
+
+
+class Malformed(Reasoned):
+    """Bytes that are not what they claim to be. ``thing`` is what was being read (``note``, ``proof``, ``vkey``, …)."""
 
     slug = "log-malformed"
     status = 400
+    CODES: ClassVar[Mapping[str, str]] = {"thing": "log.thing", "reason": "log.malformed"}
 
     def __init__(self, thing: str, reason: str, **params: Any) -> None:
-        self.thing = thing
-        self.reason = reason
-        super().__init__(thing=thing, reason=reason, **params)
-
-    def explain(self, lang: str) -> dict[str, str]:
-        named = {
-            "thing": i18n.t(f"log.thing.{self.thing}", lang),
-            "reason": i18n.t(f"log.malformed.{self.reason}", lang),
-        }
-        return {p: i18n.t(f"problem.{self.slug}.{p}", lang, **named) for p in ("title", "detail", "next")}
+        super().__init__(reason, thing=thing, **params)
 
 
 class EntryTooLarge(LogProblem):
@@ -93,62 +89,28 @@ class RolledBack(LogProblem):
     status = 500
 
 
-class Unproven(LogProblem):
-    """A signature, proof or quorum does not hold.
-
-    ``reason`` is a stable code and a message id under ``log.unproven.``.
-    """
+class Unproven(Reasoned):
+    """A signature, proof or quorum does not hold."""
 
     slug = "log-unproven"
     status = 422
-
-    def __init__(self, reason: str, **params: Any) -> None:
-        self.reason = reason
-        super().__init__(reason=reason, **params)
-
-    def explain(self, lang: str) -> dict[str, str]:
-        reason = i18n.t(
-            f"log.unproven.{self.reason}", lang, **{k: v for k, v in self.params.items() if k != "reason"}
-        )
-        return {
-            p: i18n.t(f"problem.{self.slug}.{p}", lang, reason=reason) for p in ("title", "detail", "next")
-        }
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "log.unproven"}
 
 
-class Unreachable(LogProblem):
-    """A log that is read over HTTP does not answer as one; ``reason`` as in :class:`WitnessFailed`."""
+class Unreachable(Reasoned):
+    """A log that is read over HTTP does not answer as one."""
 
     slug = "log-unreachable"
     status = 502
-
-    def __init__(self, reason: str, **params: Any) -> None:
-        self.reason = reason
-        super().__init__(reason=reason, **params)
-
-    def explain(self, lang: str) -> dict[str, str]:
-        rest = {k: v for k, v in self.params.items() if k != "reason"}
-        reason = i18n.t(f"log.witness.{self.reason}", lang, **rest)
-        return {
-            p: i18n.t(f"problem.{self.slug}.{p}", lang, reason=reason) for p in ("title", "detail", "next")
-        }
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "log.witness"}
 
 
-class WitnessFailed(LogProblem):
-    """A witness did not answer, or answered something that cannot be used.
-
-    ``reason`` is a stable code and a message id under ``log.witness.``.
-    """
+class WitnessFailed(Reasoned):
+    """A witness did not answer, or answered something that cannot be used."""
 
     slug = "log-witness-failed"
     status = 502
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "log.witness"}
 
     def __init__(self, witness: str, reason: str, **params: Any) -> None:
-        self.witness = witness
-        self.reason = reason
-        super().__init__(witness=witness, reason=reason, **params)
-
-    def explain(self, lang: str) -> dict[str, str]:
-        rest = {k: v for k, v in self.params.items() if k != "reason"}
-        reason = i18n.t(f"log.witness.{self.reason}", lang, **rest)
-        named = {"witness": self.witness, "reason": reason}
-        return {p: i18n.t(f"problem.{self.slug}.{p}", lang, **named) for p in ("title", "detail", "next")}
+        super().__init__(reason, witness=witness, **params)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from wantong.ground import i18n
 from wantong.ground.problems import Problem
 
 
@@ -102,16 +102,10 @@ class LimitReached(ReadProblem):
 
     slug = "file-limit"
     status = 413
+    CODES: ClassVar[Mapping[str, str]] = {"limit": "file-limit"}
 
     def __init__(self, path: str, limit: str, allowed: float) -> None:
         super().__init__(path, limit=limit, allowed=allowed)
-
-    def explain(self, lang: str) -> dict[str, str]:
-        """As for every problem, with the bound's name put into words."""
-        words = dict(self.params) | {"limit": i18n.t(f"file-limit.{self.params['limit']}", lang)}
-        return {
-            part: i18n.t(f"problem.{self.slug}.{part}", lang, **words) for part in ("title", "detail", "next")
-        }
 
 
 class Remark(ReadProblem):
