@@ -84,5 +84,12 @@ def answer(request: HttpRequest, error: Problem) -> HttpResponse:
     """A problem as the asker reads it."""
     lang = get_language() or "en"
     if "text/html" in request.headers.get("Accept", ""):
-        return render(request, "wantong/problem.html", {"problem": error.explain(lang)}, status=error.status)
-    return JsonResponse(error.to_dict(lang), status=error.status, content_type="application/problem+json")
+        page = {"problem": error.explain(lang)}
+        response = render(request, "wantong/problem.html", page, status=error.status)
+    else:
+        response = JsonResponse(
+            error.to_dict(lang), status=error.status, content_type="application/problem+json"
+        )
+    for name, value in error.headers.items():
+        response[name] = value
+    return response

@@ -31,6 +31,8 @@ api = NinjaAPI(
 def problem(request: HttpRequest, error: Problem) -> HttpResponse:
     response = api.create_response(request, error.to_dict(), status=error.status)
     response["Content-Type"] = "application/problem+json"
+    for name, value in error.headers.items():
+        response[name] = value
     return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from wantong.border.gate.rules import RuleBase, assess
+from wantong.border.gate.rules import RuleBase, assess, dossier, typesetting
 from wantong.border.gate.rules.pages import TONES
 from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
 
@@ -304,3 +305,50 @@ def test_the_dossier_is_downloaded(client: Client):
     assert response.headers["Content-Type"] == "application/pdf"
     assert response.headers["Content-Disposition"].endswith('-pt.pdf"')
     assert response.content.startswith(b"%PDF-")
+
+
+def test_a_dossier_that_finds_no_place_is_told_when_to_come_back(client: Client, monkeypatch):
+    monkeypatch.setattr(typesetting, "PATIENCE", 0.05)
+    taken = [typesetting._places.acquire(blocking=False) for _ in range(typesetting.AT_ONCE)]
+    assert all(taken)
+    try:
+        response = client.get(f"/zh-hant/assess.pdf?{urlencode(ZHUHAI)}", **BROWSER)
+        api = client.post(
+            "/api/assess.pdf", json.dumps({"facts": {"is_personal": False}}), content_type="application/json"
+        )
+    finally:
+        for _ in taken:
+            typesetting._places.release()
+    assert response.status_code == api.status_code == 429
+    assert response.headers["Retry-After"] == api.headers["Retry-After"] == str(typesetting.RETRY_AFTER)
+    assert "秒後再試" in response.content.decode()
+    assert client.get(f"/en/assess.pdf?{urlencode(ZHUHAI)}").status_code == 200  # the places are free again
+
+
+def test_a_dossier_that_takes_too_long_is_killed_and_gives_its_place_back(client: Client, monkeypatch):
+    monkeypatch.setattr(typesetting, "LONGEST", 0.01)
+    for _ in range(typesetting.AT_ONCE + 1):
+        response = client.get(f"/en/assess.pdf?{urlencode(ZHUHAI)}")
+        assert response.status_code == 503
+        assert response.json()["type"].endswith("/dossier-failed")
+    monkeypatch.undo()
+    assert client.get(f"/en/assess.pdf?{urlencode(ZHUHAI)}").status_code == 200
+
+
+def test_a_dossier_never_grows_beyond_its_bounds(client: Client, monkeypatch):
+    for bound in ("LARGEST_SHEET", "LARGEST_PDF"):
+        with monkeypatch.context() as patch:
+            patch.setattr(typesetting, bound, 1000)
+            assert client.get(f"/en/assess.pdf?{urlencode(ZHUHAI)}").status_code == 503
+
+
+def test_the_process_of_its_own_sets_the_same_bytes():
+    made = dossier.sheet({"from_jurisdiction": "CN", "to_jurisdiction": "HK", "is_personal": True}, "zh-hans")
+    assert typesetting.typeset(made.content, made.timestamp) == typesetting.compose(
+        made.content, made.timestamp
+    )
+
+
+def test_a_query_that_would_be_cut_off_is_refused(client: Client):
+    response = client.get(f"/en/assess.pdf?{urlencode(ZHUHAI)}&{'x' * 9000}")
+    assert response.status_code == 400

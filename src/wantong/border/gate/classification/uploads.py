@@ -20,6 +20,7 @@ MAX_BYTES = 64 << 20
 AT_ONCE = 2
 PATIENCE = 20.0
 """Seconds that a scan waits for its turn."""
+RETRY_AFTER = 10
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
@@ -46,7 +47,7 @@ def scan_upload(upload: UploadedFile[Any], *, on: date, declared: str | None = N
     if (upload.size or 0) > MAX_BYTES:
         raise UploadTooLarge(allowed=MAX_BYTES)
     if not _turns.acquire(timeout=PATIENCE):
-        raise Busy()
+        raise Busy(retry_after=RETRY_AFTER)
     try:
         with _nameless(upload) as file:
             return scan(

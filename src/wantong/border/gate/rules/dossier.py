@@ -14,13 +14,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from wantong.border.gate.rules import typesetting
 from wantong.border.gate.rules.assess import Assessment
 from wantong.border.gate.rules.base import RuleBase
 from wantong.border.gate.rules.explain import explain
@@ -175,15 +176,19 @@ def compose(
     )
 
 
-def pdf(
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A dossier ready for the type setter: its content as JSON, the date of its law, and the name of the file."""
+
+    content: str
+    timestamp: int
+    filename: str
+
+
+def sheet(
     facts: Mapping[str, Any], lang: str, *, on: dt.date | None = None, base: RuleBase | None = None
-) -> Made:
-    """The dossier set in type: PDF/UA-1, the same bytes for the same facts, day, language and rule base.
-
-    Raises as :func:`.assess.assess` does.
-    """
-    import typst  # 70 MB of type setter: loaded when the first dossier is asked for, not with the rules
-
+) -> Sheet:
+    """The dossier of ``facts`` as the type setter takes it. Raises as :func:`.assess.assess` does."""
     dossier = compose(facts, lang, on=on, base=base)
     base = base or RuleBase.load()
     language, region = _TYPE[lang]
@@ -194,17 +199,30 @@ def pdf(
         "lang": language,
         "region": region,
     }
-    content = typst.compile(
-        _DATA / "dossier.typ",
-        font_paths=[_DATA / "fonts"],
-        ignore_system_fonts=True,
-        sys_inputs={"data": json.dumps(payload, ensure_ascii=False)},
-        pdf_standards=["ua-1"],
-        # a document's date is that of its law; the clock of the machine has no part in it
-        timestamp=int(dt.datetime.combine(base.as_of, dt.time(), dt.UTC).timestamp()),
-    )
     route = re.sub(r"[^a-z]+", "-", dossier.story.route)
-    return Made(content, f"wantong-{route}-{dossier.fingerprint[7:15]}-{lang}.pdf")
+    return Sheet(
+        json.dumps(payload, ensure_ascii=False),
+        # a document's date is that of its law; the clock of the machine has no part in it
+        int(dt.datetime.combine(base.as_of, dt.time(), dt.UTC).timestamp()),
+        f"wantong-{route}-{dossier.fingerprint[7:15]}-{lang}.pdf",
+    )
+
+
+def pdf(
+    facts: Mapping[str, Any],
+    lang: str,
+    *,
+    on: dt.date | None = None,
+    base: RuleBase | None = None,
+    typeset: Callable[[str, int], bytes] = typesetting.compose,
+) -> Made:
+    """The dossier set in type: PDF/UA-1, the same bytes for the same facts, day, language and rule base.
+
+    ``typeset`` is :func:`.typesetting.typeset` where strangers ask. Raises as :func:`.assess.assess` does, and what
+    ``typeset`` raises.
+    """
+    made = sheet(facts, lang, on=on, base=base)
+    return Made(typeset(made.content, made.timestamp), made.filename)
 
 
 def _outline(text: OutlineText, facts: Mapping[str, Any], lang: str) -> Outline:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_POST, require_safe
 
-from wantong.border.gate.rules import dossier, questionnaire
+from wantong.border.gate.rules import dossier, questionnaire, typesetting
 from wantong.border.gate.rules.base import RuleBase
 from wantong.border.gate.rules.explain import explain
 from wantong.border.gate.rules.facts import MAX_BYTES, UnreadableFacts, check, parse
@@ -113,8 +113,8 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def pdf_response(facts: Mapping[str, Any], lang: str, on: dt.date | None = None) -> HttpResponse:
-    """The dossier as a download."""
-    made = dossier.pdf(facts, lang, on=on)
+    """The dossier as a download. Raises TypesettingBusy, TypesettingFailed."""
+    made = dossier.pdf(facts, lang, on=on, typeset=typesetting.typeset)
     response = HttpResponse(made.content, content_type="application/pdf")
     response["Content-Disposition"] = f'attachment; filename="{made.filename}"'
     response["Content-Language"] = i18n.LANG_ATTRIBUTE[lang]
@@ -133,7 +133,11 @@ def _state(request: HttpRequest, lang: str) -> questionnaire.State:
 
 def _facts(request: HttpRequest) -> Mapping[str, Any]:
     """The facts of a query, strictly: a name or value that cannot be is a problem, as in a facts file."""
-    pairs = parse_qsl(request.META.get("QUERY_STRING", "")[:MAX_QUERY])
+    query = request.META.get("QUERY_STRING", "")
+    if len(query) > MAX_QUERY:
+        # what was cut off would have changed the answer
+        raise UnreadableFacts(reason=f"longer than {MAX_QUERY} characters")
+    pairs = parse_qsl(query)
     state = questionnaire.read(pairs, _language())
     steps = {"asked", "ask", "more", "show"}  # what the questionnaire adds for itself
     given = {name: value for name, value in pairs if name not in steps and value != questionnaire.UNKNOWN}
