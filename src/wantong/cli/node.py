@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from wantong.cli.errors import explained
+from wantong.cli.errors import explained, language
+from wantong.ground.i18n import t
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 
@@ -67,12 +68,7 @@ def init(
         database=database,
     )
     setup.prepare(directory)
-    click.echo(f"A node stands in {directory}. Its settings: {directory / 'node.toml'}")
-    click.echo(f"Its card, for the other nodes: {directory / 'card.json'}")
-    click.echo("Next:")
-    click.echo(f"  wantong node operator {directory} NAME --role declarer --role approver")
-    click.echo(f"  wantong node trust {directory} CARD        (the card.json of each other node)")
-    click.echo(f"  wantong node run {directory}")
+    click.echo(t("node.made", language(), directory=directory))
 
 
 @command.command()
@@ -95,7 +91,7 @@ def trust(directory: Path, card: Path) -> None:
 
     setup.enter(directory)
     participant = setup.recognise(card.read_bytes())
-    click.echo(f"{participant} is recognised; its log and its signature can be checked from now on.")
+    click.echo(t("node.recognised", language(), participant=participant))
 
 
 @command.command()
@@ -122,6 +118,6 @@ def operator(
     password: str = sys.stdin.readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(12)
     user = make_operator(username, roles, password)
     if not password_stdin:
-        click.echo(f"password: {password}")
+        click.echo(t("node.password", language(), password=password))
     if token:
-        click.echo(f"token: {make_token(user, 'made on the command line')}")
+        click.echo(t("node.token", language(), token=make_token(user, "made on the command line")))
