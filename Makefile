@@ -31,6 +31,7 @@ lint: $(VENV)/.installed-test  ## style, types, floors
 	@$(BIN)/lint-imports
 
 conformance: $(VENV)/.installed-test  ## other people's suites and clients against us
+	@tools/debian-packages conformance
 	@conformance/run
 
 benchmarks: $(VENV)/.installed-test  ## figures as ratios, each beside its peer or limit

@@ -149,7 +149,7 @@ class Bay:
         for place, node in self.nodes.items():
             if (node.directory / "node.toml").exists():
                 continue
-            web, data = _free_ports(0 if any_port else FIRST_PORT[place], taken)
+            web, data = free_ports(0 if any_port else FIRST_PORT[place], taken)
             setup.create(
                 node.directory,
                 jurisdiction=place,
@@ -197,7 +197,7 @@ class Bay:
         return {place: node.url for place, node in self.nodes.items()}
 
 
-def _free_ports(first: int, taken: set[int]) -> tuple[int, int]:
+def free_ports(first: int, taken: set[int]) -> tuple[int, int]:
     """Two ports nobody listens on, from ``first`` upwards (0: any), and not in ``taken``, to which they are added."""
     found: list[int] = []
     port = first

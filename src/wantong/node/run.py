@@ -29,7 +29,7 @@ def run(directory: Path) -> None:
         logger.info(event, child=name, **details)
 
     supervisor = Supervisor(
-        {"WANTONG_NODE": str(directory.resolve()), "DJANGO_SETTINGS_MODULE": "wantong.node.settings"},
+        {"WANTONG_NODE": str(directory.resolve()), "DJANGO_SETTINGS_MODULE": setup.settings_module()},
         notify=notify,
     )
     for name in ("web", "dataplane", "worker"):

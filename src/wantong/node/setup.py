@@ -158,7 +158,8 @@ def write_trust_file() -> None:
     from wantong.ground.log import Party, Trust, VerifierKey
     from wantong.ground.log.services import TRUST_FILE, identity
 
-    peers = services.peers()
+    # a connector of another make has no log that could be counted on
+    peers = [peer for peer in services.peers() if not peer.foreign]
     parties = [identity()]
     parties += (
         Party(
@@ -182,12 +183,17 @@ def _replace(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
+def settings_module() -> str:
+    """The node's settings: our own, or a module of the operator's that builds on them (Django's usual variable)."""
+    return os.environ.get("DJANGO_SETTINGS_MODULE") or "wantong.node.settings"
+
+
 def enter(directory: Path) -> None:
     """Make this process one of the node's: Django is set up with the node's settings."""
     import django
 
     os.environ["WANTONG_NODE"] = str(directory)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "wantong.node.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings_module()
     django.setup()
 
 

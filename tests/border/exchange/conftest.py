@@ -16,7 +16,6 @@ from joserfc.jwk import OKPKey
 
 from wantong.border.exchange import catalogue, services
 from wantong.border.trust import keys, tokens
-from wantong.border.trust import services as trust
 from wantong.border.trust.models import Peer
 from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
@@ -107,7 +106,7 @@ def state(kind: str, provider: str, consumer: str, now: str) -> dict[str, Any]:
 @pytest.fixture
 def make_peer(node) -> Iterator[Callable[[str], Counterparty]]:
     keys.generate(node.keys)
-    trust._loaded.clear()
+    keys._loaded.clear()
     servers = []
 
     def make(participant_id: str = "hk.test.example") -> Counterparty:

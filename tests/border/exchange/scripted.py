@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from wantong.border.exchange import messages
+from wantong.border.exchange import messages, terms
 from wantong.border.exchange.conduct import Move, Send
-from wantong.border.exchange.models import Negotiation, Process, Transfer
+from wantong.border.exchange.models import Agreement, Dataset, Negotiation, Offer, Process, Transfer
+from wantong.border.trust.models import Peer
 
 Script = dict[str, list[str]]
 
@@ -54,6 +55,30 @@ SCRIPTS: dict[str, Script] = {
     "ATPC0203": {"STARTED": ["suspension"], "SUSPENDED": ["termination"]},
     "ATPC0205": {"REQUESTED": ["termination"]},
 }
+
+
+def seed(name: str, peer: Peer) -> None:
+    """What must be there before the case is played: an agreement with ``peer``, or a dataset on offer."""
+    if name.startswith("ATP"):
+        Agreement.objects.create(
+            id=name,
+            role="consumer" if name.startswith("ATPC") else "provider",
+            peer=peer,
+            dataset_id="D",
+            policy=terms.offer("x"),
+        )
+    elif not name.startswith("ACNC"):
+        dataset = Dataset.objects.create(
+            id=name,
+            title={"en": name},
+            media_type="text/csv",
+            filename="x",
+            size=1,
+            sha256="0" * 64,
+            published_by="t",
+        )
+        offer_id = f"CD123:{name}:456"
+        Offer.objects.create(dataset=dataset, offer_id=offer_id, policy=terms.offer(offer_id))
 
 
 class Scripted:

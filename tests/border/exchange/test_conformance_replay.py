@@ -9,10 +9,11 @@ by ``make conformance``.
 from __future__ import annotations
 
 import pytest
+from tests.border.exchange.scripted import seed
 
 from wantong.border.exchange import conduct, schemas, services, terms
 from wantong.border.exchange.messages import TYPES
-from wantong.border.exchange.models import Agreement, Dataset, Negotiation, Offer, Transfer
+from wantong.border.exchange.models import Negotiation, Transfer
 from wantong.ground.actors import Actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -218,33 +219,15 @@ def scripted(settings):
     conduct._conduct.cache_clear()
 
 
-def seed(name: str, role: str, peer) -> None:
-    if name.startswith("ATP"):
-        Agreement.objects.create(id=name, role=role, peer=peer.row, dataset_id="D", policy=terms.offer("x"))
-    elif role == "provider":
-        dataset = Dataset.objects.create(
-            id=name,
-            title={"en": name},
-            media_type="text/csv",
-            filename="x",
-            size=1,
-            sha256="0" * 64,
-            published_by="t",
-        )
-        Offer.objects.create(
-            dataset=dataset, offer_id=f"CD123:{name}:456", policy=terms.offer(f"CD123:{name}:456")
-        )
-
-
 @pytest.mark.parametrize(("name", "family", "role", "steps"), CASES, ids=[case[0] for case in CASES])
 def test_case(peer, scripted, drain, name, family, role, steps):
-    seed(name, role, peer)
+    seed(name, peer.row)
     Play(peer, name, family, role, drain).run(steps)
     assert (Negotiation if family == "negotiations" else Transfer).objects.count() == 1
 
 
 def test_catalogue_dataset_and_metadata(peer, client):
-    seed("CAT0101", "provider", peer)
+    seed("CAT0101", peer.row)
     asked = {"@context": CONTEXT, "@type": "CatalogRequestMessage"}
     catalog = peer.post("/catalog/request", asked).json()
     schemas.check(catalog, "Catalog")

@@ -15,7 +15,9 @@ from joserfc.jwk import OctKey, OKPKey
 
 from wantong.border.trust import cards, keys, services, tokens, verifiers
 from wantong.border.trust.models import Peer, UsedToken
+from wantong.ground.actors import Actor
 from wantong.ground.config import NodeConfig
+from wantong.ground.http.auth import NotAllowed
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 KEY = OKPKey.generate_key("Ed25519")
@@ -171,7 +173,7 @@ def signed(key, node, **more) -> str:
 
 
 def accept(header: str, node):
-    return verifiers.PinnedKeys().verify(header, tokens.Request("GET", f"{node.url}/x"))
+    return verifiers.authenticate(header, tokens.Request("GET", f"{node.url}/x"))
 
 
 @database
@@ -247,3 +249,74 @@ def test_used_tokens_are_forgotten_when_they_could_not_be_replayed_anyway(node, 
     assert verifiers.prune(datetime.now(UTC)) == 0
     assert verifiers.prune(datetime.now(UTC) + timedelta(minutes=10)) == 1
     assert not UsedToken.objects.exists()
+
+
+class Password:
+    """A foreign scheme: everybody may say who he is, if he knows the word."""
+
+    def sign(self, peer, request, message_id):
+        return f"Word for {peer.participant_id}"
+
+    def verify(self, authorization, request):
+        name, _, word = authorization.partition(":")
+        if word != "open":
+            raise tokens.BadToken("the word is wrong")
+        peer = Peer.objects.filter(participant_id=name).first()
+        if peer is None:
+            raise tokens.BadToken("nobody of that name")
+        return verifiers.Caller(peer)
+
+
+FOREIGN = {
+    "jurisdiction": "mo",
+    "url": "https://edc.example/dsp/",
+    "data_url": "https://edc.example/public",
+    "protocol_url": "https://edc.example/dsp/2025-1",
+    "scheme": "password",
+}
+
+
+@pytest.fixture
+def two_schemes(settings):
+    settings.WANTONG_SCHEMES = {**verifiers.SCHEMES, "password": f"{__name__}.Password"}
+
+
+@database
+def test_an_introduced_connector_is_known_by_its_own_scheme_and_no_other(node, pinned, two_schemes):
+    edc = services.introduce(services.system("test"), "edc.example", **FOREIGN)
+    assert edc.foreign and not Peer.objects.get(participant_id="hk.example").foreign
+    assert accept("edc.example:open", node).peer == edc
+    assert accept(signed(pinned, node), node).peer.participant_id == "hk.example"
+    for header in ("edc.example:shut", "nobody:open", signed(pinned, node, issuer="edc.example")):
+        with pytest.raises(verifiers.Unauthenticated):
+            accept(header, node)
+    request = tokens.Request("GET", "https://edc.example/dsp/x")
+    assert services.sign_request(edc, request) == "Word for edc.example"
+    services.release(services.system("test"), "edc.example")
+    with pytest.raises(verifiers.Unauthenticated):
+        accept("edc.example:open", node)
+
+
+@database
+def test_a_weaker_scheme_never_speaks_for_a_node_with_a_card(node, pinned, two_schemes):
+    with pytest.raises(verifiers.Unauthenticated):
+        accept("hk.example:open", node)
+    with pytest.raises(services.KnownByCard):
+        services.introduce(services.system("test"), "hk.example", **FOREIGN)
+    assert accept(signed(pinned, node), node)
+
+
+@database
+def test_who_cannot_be_introduced(node, pinned, two_schemes):
+    for wrong, error in (
+        ({"scheme": "pinned-keys"}, verifiers.UnknownScheme),
+        ({"scheme": "none"}, verifiers.UnknownScheme),
+        ({"data_url": "file:///etc"}, services.BadAddress),
+    ):
+        with pytest.raises(error):
+            services.introduce(services.system("test"), "edc.example", **{**FOREIGN, **wrong})
+    with pytest.raises(services.NotThisNode):
+        services.introduce(services.system("test"), node.participant_id, **FOREIGN)
+    with pytest.raises(NotAllowed):
+        services.introduce(Actor("user:x", "X", frozenset({"declarer"})), "edc.example", **FOREIGN)
+    assert not Peer.objects.filter(participant_id="edc.example").exists()

@@ -19,7 +19,7 @@ from wantong.border.exchange.models import Dataset
 from wantong.border.exchange.processes import base_address
 from wantong.border.exchange.visibility import visible
 from wantong.border.trust.tokens import Request
-from wantong.border.trust.verifiers import Caller, Unauthenticated, verifier
+from wantong.border.trust.verifiers import Caller, Unauthenticated, authenticate
 from wantong.ground import config
 
 LARGEST_MESSAGE = 1 << 20
@@ -41,7 +41,7 @@ class Incoming:
 def caller_of(request: HttpRequest, body: bytes) -> Caller:
     """Who made the request. Raises :class:`Unauthenticated`."""
     described = Request(str(request.method), config.current().url + request.get_full_path(), body)
-    return verifier().verify(request.headers.get("Authorization", ""), described)
+    return authenticate(request.headers.get("Authorization", ""), described)
 
 
 def read_body(request: HttpRequest, largest: int = LARGEST_MESSAGE) -> bytes | None:

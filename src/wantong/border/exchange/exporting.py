@@ -18,7 +18,6 @@ from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.consignment import JURISDICTIONS, Consignment
 from wantong.border.trust import keys
-from wantong.border.trust import services as trust
 from wantong.ground import config, i18n
 from wantong.ground.actors import Actor, system
 from wantong.ground.problems import Problem
@@ -114,7 +113,7 @@ def data_address(process: Transfer) -> messages.Message:
     """Where the peer may fetch the payload, with a fresh token."""
     node = config.current()
     opens = access.Access(process.id, process.agreement.id, process.peer.participant_id)
-    token = access.issue(trust.own_key(keys.DATA), opens, timezone.now())
+    token = access.issue(keys.own(keys.DATA), opens, timezone.now())
     return messages.data_address(f"{node.data_url}/data/{process.id}", token)
 
 

@@ -47,6 +47,12 @@ def base_address() -> str:
     return config.current().url + messages.PATH
 
 
+def address_of(peer: Peer) -> str:
+    """The base address under which ``peer`` takes protocol messages."""
+    address: str = peer.protocol_url or peer.url.rstrip("/") + messages.PATH
+    return address
+
+
 def is_final(process: Process) -> bool:
     return process.state in FAMILIES[family_of(process)].machine.final
 

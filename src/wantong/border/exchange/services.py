@@ -26,7 +26,7 @@ from wantong.border.exchange.problems import (
     UnknownDataset,
     UnknownProcess,
 )
-from wantong.border.exchange.processes import FAMILIES, P, family_of, lock, new_pid
+from wantong.border.exchange.processes import FAMILIES, P, address_of, family_of, lock, new_pid
 from wantong.border.trust import services as trust
 from wantong.ground import config
 from wantong.ground.actors import Actor
@@ -106,7 +106,7 @@ def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:
     Raises UnknownPeer, :class:`PeerUnreachable`, :class:`PeerRefused`, :class:`PeerMisbehaves`.
     """
     peer = trust.peer(participant_id)
-    url = f"{peer.url}{messages.PATH}/catalog/request"
+    url = f"{address_of(peer)}/catalog/request"
     question = {"@context": [messages.CONTEXT], "@type": "CatalogRequestMessage"}
     for _ in range(MOST_PAGES):
         answer = wire.call(peer, "POST", url, question)
@@ -123,7 +123,7 @@ def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:
 def request_dataset(participant_id: str, dataset_id: str) -> dict[str, Any]:
     """One dataset of a peer. Raises as :func:`request_catalog`, and :class:`UnknownDataset`."""
     peer = trust.peer(participant_id)
-    url = f"{peer.url}{messages.PATH}/catalog/datasets/{quote(dataset_id, safe='')}"
+    url = f"{address_of(peer)}/catalog/datasets/{quote(dataset_id, safe='')}"
     answer = wire.call(peer, "GET", url)
     if answer.status == 404:
         raise UnknownDataset(dataset=dataset_id)
@@ -160,7 +160,7 @@ def negotiate(
             pid=new_pid(),
             role=CONSUMER,
             peer=peer,
-            address=f"{peer.url}{messages.PATH}",
+            address=address_of(peer),
             begun_by=actor.id,
             dataset_id=dataset_id,
             title=told.get("title", {}),
@@ -194,7 +194,7 @@ def request_transfer(actor: Actor, agreement_id: str) -> Transfer:
             id=identifier,
             role=CONSUMER,
             peer=peer,
-            address=f"{peer.url}{messages.PATH}",
+            address=address_of(peer),
             begun_by=actor.id,
             agreement=agreement,
             format=messages.PULL,

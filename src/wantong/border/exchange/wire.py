@@ -52,7 +52,7 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
         # one form for one message, whichever database it has been through
         body = json.dumps(message, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     headers = {
-        "Authorization": trust.sign_request(peer.participant_id, Request(method, url, body), message_id),
+        "Authorization": trust.sign_request(peer, Request(method, url, body), message_id),
         "Accept": "application/json",
     }
     if body:

@@ -4,6 +4,6 @@ A node shows itself with a *card* (``card.json``), signed with its own key. An o
 another way (a phone call, a gazette) *pins* it; from then on the keys on it speak for that node. Between pinned
 nodes every request carries a JWT (RFC 7519, Ed25519 by RFC 9864) that is good for one request within one minute.
 
-Plan task 4. Other ways to know a peer (verifiable presentations, mutual TLS) take the place of
-:class:`~wantong.border.trust.verifiers.TokenVerifier` by the setting ``WANTONG_TOKEN_VERIFIER``.
+Plan task 4. A connector of another make is *introduced* instead, and known by a scheme of its own (verifiable
+presentations, mutual TLS …): a :class:`~wantong.border.trust.verifiers.Scheme` named in the setting ``WANTONG_SCHEMES``.
 """

@@ -15,6 +15,8 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
+from wantong.ground import config
+
 PROTOCOL = "protocol.key"
 DATA = "data.key"
 
@@ -33,6 +35,17 @@ def load(folder: Path, name: str) -> OKPKey:
     key = OKPKey.import_key(json.loads((folder / name).read_text()))
     key.ensure_kid()
     return key
+
+
+_loaded: dict[tuple[Path, str], OKPKey] = {}
+
+
+def own(name: str) -> OKPKey:
+    """This node's private key ``name``, read once a process."""
+    place = (config.current().keys, name)
+    if place not in _loaded:
+        _loaded[place] = load(*place)
+    return _loaded[place]
 
 
 def public(key: OKPKey) -> dict[str, Any]:

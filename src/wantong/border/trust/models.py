@@ -1,19 +1,31 @@
 from django.db import models
 from django.utils import timezone
 
+PINNED_KEYS = "pinned-keys"
+
 
 class Peer(models.Model):
-    """A node whose card an operator has pinned. While ``active`` is false nothing of it is accepted."""
+    """A node whose card an operator has pinned, or a connector of another make that he has introduced.
+
+    While ``active`` is false nothing of it is accepted. ``scheme`` is how it and this node prove to each other who
+    they are, and no other proof counts for it. An introduced connector (:attr:`foreign`) has no keys here and no log.
+    """
 
     participant_id = models.CharField(max_length=200, unique=True)
     jurisdiction = models.CharField(max_length=2)
     name = models.JSONField(default=dict)
     url = models.URLField(max_length=500)
     data_url = models.URLField(max_length=500)
-    protocol_key = models.JSONField(help_text="public JWK (Ed25519)")
-    log_vkey = models.CharField(max_length=300)
-    witness_vkey = models.CharField(max_length=300)
-    fingerprint = models.CharField(max_length=60)
+    protocol_url = models.URLField(
+        max_length=500,
+        blank=True,
+        help_text="base address of protocol messages; blank: where our own nodes have it",
+    )
+    scheme = models.CharField(max_length=40, default=PINNED_KEYS)
+    protocol_key = models.JSONField(default=dict, blank=True, help_text="public JWK (Ed25519)")
+    log_vkey = models.CharField(max_length=300, blank=True)
+    witness_vkey = models.CharField(max_length=300, blank=True)
+    fingerprint = models.CharField(max_length=60, blank=True)
     active = models.BooleanField(default=True)
     pinned_by = models.CharField(max_length=200)
     pinned_at = models.DateTimeField(default=timezone.now)
@@ -23,6 +35,11 @@ class Peer(models.Model):
 
     def __str__(self) -> str:
         return self.participant_id
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is no node of ours: it speaks the protocol, and nothing beside it."""
+        return not self.protocol_key
 
 
 class UsedToken(models.Model):

@@ -1,17 +1,19 @@
-"""The verbs of trust: show one's own card, pin another's, let one go, sign and check requests."""
+"""The verbs of trust: show one's own card, pin another's, introduce a stranger, let one go, sign and check requests."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from django.db import transaction
 from django.utils import timezone
-from joserfc.jwk import OKPKey
 
-from wantong.border.trust import cards, keys, tokens
-from wantong.border.trust.models import Peer
+from wantong.border.trust import cards, keys, tokens, verifiers
+from wantong.border.trust.models import PINNED_KEYS, Peer
 from wantong.ground import config
 from wantong.ground.actors import Actor, system
 from wantong.ground.config import NodeConfig
+from wantong.ground.http.auth import require
 from wantong.ground.problems import Problem
 
 
@@ -22,22 +24,25 @@ class UnknownPeer(Problem):
     status = 404
 
 
+class KnownByCard(Problem):
+    """``participant_id`` is pinned by its card already."""
+
+    slug = "known-by-card"
+    status = 409
+
+
+class BadAddress(Problem):
+    """``address`` is not an http or https address."""
+
+    slug = "bad-address"
+    status = 422
+
+
 class NotThisNode(Problem):
     """The card is this node's own; a node does not pin itself."""
 
     slug = "own-card"
     status = 409
-
-
-_loaded: dict[tuple[Path, str], OKPKey] = {}
-
-
-def own_key(name: str = keys.PROTOCOL) -> OKPKey:
-    """This node's private key ``name``, read once a process."""
-    place = (config.current().keys, name)
-    if place not in _loaded:
-        _loaded[place] = keys.load(*place)
-    return _loaded[place]
 
 
 def make_card(node: NodeConfig) -> bytes:
@@ -66,6 +71,8 @@ def pin(card: bytes, actor: Actor | None = None) -> Peer:
         participant_id=values.pop("participant_id"),
         defaults={
             **values,
+            "scheme": PINNED_KEYS,
+            "protocol_url": "",
             "fingerprint": cards.fingerprint(content),
             "active": True,
             "pinned_by": (actor or system("operator")).id,
@@ -96,14 +103,54 @@ def peers() -> list[Peer]:
     return list(Peer.objects.filter(active=True))
 
 
-def sign_request(audience: str, request: tokens.Request, message_id: str | None = None) -> str:
-    """The value of ``Authorization`` for a request of this node to ``audience``."""
-    token = tokens.sign(
-        own_key(),
-        issuer=config.current().participant_id,
-        audience=audience,
-        request=request,
-        now=timezone.now(),
-        message_id=message_id,
-    )
-    return f"Bearer {token}"
+def introduce(
+    actor: Actor,
+    participant_id: str,
+    *,
+    jurisdiction: str,
+    url: str,
+    data_url: str,
+    protocol_url: str,
+    scheme: str,
+    name: Mapping[str, str] | None = None,
+) -> Peer:
+    """Recognise a connector of another make, which has no card; introduced again, it is brought up to date.
+
+    Its callbacks must lie under ``url`` and its payloads under ``data_url``; ``scheme`` is one of ``WANTONG_SCHEMES``
+    other than the one for pinned keys, whose peers come by :func:`pin` alone. Raises NotAllowed,
+    :class:`~wantong.border.trust.verifiers.UnknownScheme`, :class:`NotThisNode`, :class:`BadAddress`, and
+    :class:`KnownByCard` for a node of ours: nobody talks its keys away.
+    """
+    require(actor, "operator", "approver")
+    if participant_id == config.current().participant_id:
+        raise NotThisNode(participant_id=participant_id)
+    if scheme == PINNED_KEYS:
+        raise verifiers.UnknownScheme(scheme=scheme)
+    for address in (url, data_url, protocol_url):
+        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+            raise BadAddress(address=address[:300])
+    with transaction.atomic():
+        known = Peer.objects.select_for_update().filter(participant_id=participant_id).first()
+        if known is not None and not known.foreign:
+            raise KnownByCard(participant_id=participant_id)
+        peer, _ = Peer.objects.update_or_create(
+            participant_id=participant_id,
+            defaults={
+                "jurisdiction": jurisdiction,
+                "name": dict(name or {"en": participant_id}),
+                "url": url.rstrip("/"),
+                "data_url": data_url.rstrip("/"),
+                "protocol_url": protocol_url.rstrip("/"),
+                "scheme": scheme,
+                "active": True,
+                "pinned_by": actor.id,
+                "pinned_at": timezone.now(),
+            },
+        )
+        verifiers.scheme_of(peer)
+    return peer
+
+
+def sign_request(receiver: Peer, request: tokens.Request, message_id: str | None = None) -> str:
+    """The value of ``Authorization`` for a request of this node to ``receiver``."""
+    return verifiers.scheme_of(receiver).sign(receiver, request, message_id)

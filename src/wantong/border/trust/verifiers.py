@@ -1,11 +1,16 @@
-"""How a node knows who is asking: :class:`TokenVerifier`, and the verifier for pinned keys."""
+"""How nodes prove to each other who they are: a :class:`Scheme` a peer, and the one for pinned keys.
+
+Every peer is known by one scheme (``Peer.scheme``). The setting ``WANTONG_SCHEMES`` names those that this node has;
+a proof by one scheme never speaks for a peer that is known by another.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 import structlog
 from django.conf import settings
@@ -14,14 +19,15 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from joserfc.jwk import OKPKey
 
-from wantong.border.trust import tokens
-from wantong.border.trust.models import Peer, UsedToken
+from wantong.border.trust import keys, tokens
+from wantong.border.trust.models import PINNED_KEYS, Peer, UsedToken
 from wantong.ground import config
 from wantong.ground.problems import Problem
 
 logger = structlog.get_logger(__name__)
 
 PRUNE_EVERY = timedelta(minutes=5)
+SCHEMES: Final[Mapping[str, str]] = {PINNED_KEYS: "wantong.border.trust.verifiers.PinnedKeys"}
 
 
 class Unauthenticated(Problem):
@@ -29,6 +35,13 @@ class Unauthenticated(Problem):
 
     slug: ClassVar[str] = "unauthenticated"
     status: ClassVar[int] = 401
+
+
+class UnknownScheme(Problem):
+    """A peer is known by ``scheme``, which this node does not have (setting ``WANTONG_SCHEMES``)."""
+
+    slug: ClassVar[str] = "unknown-scheme"
+    status: ClassVar[int] = 500
 
 
 @dataclass(frozen=True)
@@ -39,11 +52,15 @@ class Caller:
     message_id: str | None = None
 
 
-class TokenVerifier(Protocol):
-    """From a request and its ``Authorization`` header to the peer that made it."""
+class Scheme(Protocol):
+    """A way in which two nodes prove to each other who they are."""
+
+    def sign(self, peer: Peer, request: tokens.Request, message_id: str | None) -> str:
+        """The value of ``Authorization`` for a request of this node to ``peer``."""
+        ...
 
     def verify(self, authorization: str, request: tokens.Request) -> Caller:
-        """Who made ``request``. Raises :class:`Unauthenticated`."""
+        """Who made ``request``, by its ``Authorization`` header. Raises :class:`.tokens.BadToken`."""
         ...
 
 
@@ -53,26 +70,34 @@ class PinnedKeys:
     def __init__(self) -> None:
         self._prune_next = timezone.now()
 
+    def sign(self, peer: Peer, request: tokens.Request, message_id: str | None) -> str:
+        token = tokens.sign(
+            keys.own(keys.PROTOCOL),
+            issuer=config.current().participant_id,
+            audience=peer.participant_id,
+            request=request,
+            now=timezone.now(),
+            message_id=message_id,
+        )
+        return f"Bearer {token}"
+
     def verify(self, authorization: str, request: tokens.Request) -> Caller:
-        now = timezone.now()
-        try:
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() != "bearer" or not token:
-                raise tokens.BadToken("no bearer token")
-            peer = Peer.objects.filter(participant_id=tokens.issuer(token), active=True).first()
-            if peer is None:
-                raise tokens.BadToken("the issuer is not pinned")
-            claims = tokens.verify(
-                token,
-                OKPKey.import_key(peer.protocol_key),
-                audience=config.current().participant_id,
-                request=request,
-                now=now,
-            )
-            self._use(claims)
-        except tokens.BadToken as error:
-            logger.warning("trust.refused", reason=str(error), method=request.method, url=request.url[:300])
-            raise Unauthenticated() from None
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise tokens.BadToken("no bearer token")
+        peer = Peer.objects.filter(
+            participant_id=tokens.issuer(token), active=True, scheme=PINNED_KEYS
+        ).first()
+        if peer is None:
+            raise tokens.BadToken("the issuer is not pinned")
+        claims = tokens.verify(
+            token,
+            OKPKey.import_key(peer.protocol_key),
+            audience=config.current().participant_id,
+            request=request,
+            now=timezone.now(),
+        )
+        self._use(claims)
         return Caller(peer, claims.message_id)
 
     def _use(self, claims: tokens.Claims) -> None:
@@ -95,11 +120,35 @@ def prune(now: datetime) -> int:
 
 
 @cache
-def _verifier(path: str) -> TokenVerifier:
-    verifier: TokenVerifier = import_string(path)()
-    return verifier
+def _scheme(path: str) -> Scheme:
+    scheme: Scheme = import_string(path)()
+    return scheme
 
 
-def verifier() -> TokenVerifier:
-    """The verifier of this node (setting ``WANTONG_TOKEN_VERIFIER``)."""
-    return _verifier(getattr(settings, "WANTONG_TOKEN_VERIFIER", "wantong.border.trust.verifiers.PinnedKeys"))
+def _schemes() -> Mapping[str, Scheme]:
+    named = getattr(settings, "WANTONG_SCHEMES", SCHEMES)
+    return {name: _scheme(path) for name, path in named.items()}
+
+
+def scheme_of(peer: Peer) -> Scheme:
+    """The scheme by which ``peer`` is known. Raises :class:`UnknownScheme`."""
+    try:
+        return _schemes()[peer.scheme]
+    except KeyError:
+        raise UnknownScheme(scheme=peer.scheme) from None
+
+
+def authenticate(authorization: str, request: tokens.Request) -> Caller:
+    """Who made ``request``: the first scheme that recognises one of its own peers decides. Raises Unauthenticated."""
+    reasons = {}
+    for name, scheme in _schemes().items():
+        try:
+            caller = scheme.verify(authorization, request)
+        except tokens.BadToken as error:
+            reasons[name] = str(error)
+            continue
+        if caller.peer.active and caller.peer.scheme == name:
+            return caller
+        reasons[name] = "the peer is known by another scheme, or not any more"
+    logger.warning("trust.refused", reason=reasons, method=request.method, url=request.url[:300])
+    raise Unauthenticated()
