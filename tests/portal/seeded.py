@@ -213,7 +213,12 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
     held = _declare(
         residents,
         "03",
-        title="Social insurance records to Macao, no contract",
+        title={
+            "zh-hans": "社会保险参保记录，送往澳门，无标准合同",
+            "zh-hant": "社會保險參保記錄，送往澳門，無標準合同",
+            "en": "Social insurance records to Macao, no contract",
+            "pt": "Registos da segurança social para Macau, sem contrato",
+        },
         receiver="mo.test.example",
         facts=scene.facts(to_jurisdiction="MO", to_area="mo", contract="none", n_sensitive=12_000),
     )
@@ -245,7 +250,11 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
                     [(f"2026-01-{d:02d}", "Lo Wu", 80_000 + d) for d in range(1, 29)],
                 ),
                 dataset_id="hk-passengers",
-                title="Daily passenger statistics",
+                title={
+                    "en": "Daily passenger statistics",
+                    "zh-hant": "每日旅客統計",
+                    "zh-hans": "每日旅客统计",
+                },
                 fields=("date", "control_point", "arrivals"),
                 facts={"from_jurisdiction": "HK", "from_area": "hk", "to_area": "gba9", "is_personal": False},
                 purpose="planning",

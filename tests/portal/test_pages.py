@@ -316,3 +316,20 @@ def test_an_approver_ends_a_negotiation(bay, readers):
     assert (
         readers["lei"].post("/pt/negotiations/urn:uuid:none", {"act": "agree"}, **BROWSER).status_code == 404
     )
+
+
+def test_a_crossing_reads_in_the_reader_s_language(bay, readers):
+    """Its title, its purpose and why the scanner says what it says: none of them is stored in one language only."""
+    for lang, title, purpose, reason in (
+        ("zh-hans", "送往澳门，无标准合同", "养老待遇跨境衔接", "通过校验码"),
+        ("zh-hant", "送往澳門，無標準合同", "養老待遇跨境銜接", "通過校驗碼"),
+        ("en", "to Macao, no contract", "Carrying pension rights over", "pass the check digit"),
+        ("pt", "para Macau, sem contrato", "Portabilidade das pensões", "passam o dígito de controlo"),
+    ):
+        page = readers["wu"].get(f"/{lang}/crossings/{bay.held.id}", **BROWSER).content.decode()
+        assert title in page and purpose in page and reason in page, lang
+    stored = readers["wu"].get(f"/pt/crossings/{bay.held.id}.json").json()
+    assert set(stored["title"]) == set(LANGUAGES)
+    finding = stored["classification"]["findings"][0]
+    assert "check digit" in finding["reason"]  # stable, whatever the reader's language
+    assert finding["reasons"][0]["id"] == "scan.reason.check"

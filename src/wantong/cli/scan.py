@@ -21,9 +21,7 @@ from wantong.ground.i18n import LANGUAGES, pick, t
 @click.option(
     "--lang",
     type=click.Choice(LANGUAGES),
-    default=language,
-    show_default="your locale's",
-    help="Language of the texts.",
+    help="Language of the texts.  [default: your locale's; English in JSON]",
 )
 @click.option(
     "--engine",
@@ -40,7 +38,7 @@ from wantong.ground.i18n import LANGUAGES, pick, t
     help="The owner's word under GB/T 43697.",
 )
 def command(
-    paths: tuple[Path, ...], as_json: bool, lang: str, engine: str, on: Any, declared: str | None
+    paths: tuple[Path, ...], as_json: bool, lang: str | None, engine: str, on: Any, declared: str | None
 ) -> None:
     """Say what personal data PATH… hold, how sure that is and why, and how the laws of the three places grade it.
 
@@ -53,9 +51,9 @@ def command(
     with _Bar(sys.stderr.isatty()) as bar:
         report = scan(paths, progress=bar.moved, engine=engine, on=day, declared=declared)
     if as_json:
-        click.echo(json.dumps(report.to_dict(lang), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(report.to_dict(lang or "en"), ensure_ascii=False, indent=2))
     else:
-        _show(report, lang)
+        _show(report, lang or language())
     if any(not getattr(problem, "complete", False) for problem in report.problems):
         raise SystemExit(1)
 

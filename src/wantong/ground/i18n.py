@@ -51,6 +51,11 @@ def t(key: str, lang: str, **params: Any) -> str:
         return text
 
 
+def say(texts: Mapping[str, str] | str, lang: str) -> str:
+    """The text of a language map as :func:`pick` chooses it; a plain string, of no stated language, as it is."""
+    return texts if isinstance(texts, str) else pick(texts, lang).text
+
+
 class Picked(NamedTuple):
     """A text and the language it really is in (for the ``lang`` attribute)."""
 

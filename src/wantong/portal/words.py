@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wantong.border.gate.classification import kinds
+from wantong.border.gate.classification.report import explain
 from wantong.border.gate.declarations import pictures
 from wantong.border.gate.rules.texts import texts
 from wantong.border.trust.models import Peer
@@ -88,6 +89,13 @@ def value(name: str, given: Any, lang: str) -> str:
 def requirement(wanted: Mapping[str, Any], lang: str) -> str:
     """What a requirement of the gate asks for, in the gate's words."""
     return pictures.need_text(wanted["kind"], wanted["name"], lang)
+
+
+def why(found: Mapping[str, Any], lang: str) -> str:
+    """Why the scanner says what it says of a stored finding."""
+    kept = found.get("reasons")
+    # what was stored before reasons had ids is there in English only
+    return explain([(r["id"], r["params"]) for r in kept], lang) if kept else str(found.get("reason", ""))
 
 
 def finding(kind: str, lang: str) -> str:

@@ -16,9 +16,9 @@ from wantong.border.exchange.models import Dataset, Transfer
 from wantong.border.exchange.processes import lock
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations import services as gate
-from wantong.border.gate.declarations.consignment import JURISDICTIONS, Consignment
+from wantong.border.gate.declarations.consignment import JURISDICTIONS, LONGEST_TITLE, Consignment
 from wantong.border.trust import keys
-from wantong.ground import config, i18n
+from wantong.ground import config
 from wantong.ground.actors import Actor, system
 from wantong.ground.problems import Problem
 
@@ -60,7 +60,7 @@ def consignment(process: Transfer, dataset: Dataset) -> Consignment:
     columns = [str(column["name"]) for column in dataset.fields]
     return Consignment(
         dataset_id=dataset.id,
-        title=i18n.pick(dataset.title, "en").text[:300],
+        title={lang: text[:LONGEST_TITLE] for lang, text in dataset.title.items() if text.strip()},
         path=blobs.path(config.current().blobs, dataset.sha256),
         media_type=dataset.media_type,
         fields=tuple(terms.fields_of(policy) or columns),

@@ -20,7 +20,7 @@ from wantong.border.exchange.models import ReceivedDataset, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.exchange.processes import lock
 from wantong.border.gate.declarations import services as gate
-from wantong.border.gate.declarations.consignment import JURISDICTIONS, Consignment
+from wantong.border.gate.declarations.consignment import JURISDICTIONS, LONGEST_TITLE, Consignment
 from wantong.ground import config, i18n
 from wantong.ground.outbox.services import Retry
 from wantong.ground.problems import Problem
@@ -125,7 +125,7 @@ def released(transfer_id: str) -> None:
             transfer=process,
             defaults={
                 "dataset_id": process.agreement.dataset_id,
-                "title": process.agreement.title,
+                "title": process.agreement.title or _title((manifest.get("waybill") or {}).get("title")),
                 "sha256": manifest["sha256"],
                 "size": manifest["size"],
                 "media_type": manifest["media_type"],
@@ -207,6 +207,15 @@ def _renew(process: Transfer) -> None:
     Transfer.objects.filter(pid=process.pid, state=transfer.STARTED).update(data_address=address)
 
 
+def _title(told: Any) -> dict[str, str]:
+    """The languages of a peer's title that are texts, each cut to what a title may be."""
+    return {
+        lang: text[:LONGEST_TITLE]
+        for lang in i18n.LANGUAGES
+        if isinstance(told, dict) and isinstance(text := told.get(lang), str) and text.strip()
+    }
+
+
 def _consignment(process: Transfer, manifest: Manifest) -> Consignment:
     """The papers of an import: the agreement's, and the waybill of the provider's gate. Raises _GiveUp."""
     agreement, waybill = process.agreement, manifest.waybill
@@ -220,7 +229,7 @@ def _consignment(process: Transfer, manifest: Manifest) -> Consignment:
     facts, fields = waybill.get("facts"), waybill.get("fields")
     return Consignment(
         dataset_id=agreement.dataset_id,
-        title=(i18n.pick(agreement.title, "en").text or agreement.dataset_id)[:300],
+        title=_title(agreement.title) or _title(waybill.get("title")) or agreement.dataset_id,
         path=incoming(process) / "payload",
         media_type=manifest.media_type,
         fields=tuple(map(str, fields if isinstance(fields, list) else terms.fields_of(agreement.policy))),

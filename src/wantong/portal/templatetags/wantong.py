@@ -165,6 +165,13 @@ def grade(value: str) -> str:
     return i18n.t(key, language()) if key in i18n.catalogue() else value
 
 
+@register.filter
+def purpose(value: str) -> str:
+    """A purpose by its name; one of somebody's own wording as it is written."""
+    key = f"purpose.{value}"
+    return i18n.t(key, language()) if key in i18n.catalogue() else value
+
+
 @register.simple_tag(takes_context=True)
 def query(context: Context, **changes: Any) -> str:
     """The query of this page with some parameters changed; None takes one away."""

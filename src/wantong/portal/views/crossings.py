@@ -177,7 +177,10 @@ def _classification(projection: Projection, lang: str) -> dict[str, Any] | None:
         "personal": found.get("personal"),
         "sensitive": found.get("sensitive"),
         "persons": found.get("persons"),
-        "findings": [{**f, "kind_name": words.finding(f["kind"], lang)} for f in found.get("findings", ())],
+        "findings": [
+            {**f, "kind_name": words.finding(f["kind"], lang), "why": words.why(f, lang)}
+            for f in found.get("findings", ())
+        ],
         "questions": found.get("questions", []),
     }
 

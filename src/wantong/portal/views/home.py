@@ -103,10 +103,11 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
         proposed = whitelist.WhitelistItem.objects.filter(state=whitelist.State.PROPOSED).exclude(
             proposed_by=who.id
         )
+        names = dict(Dataset.objects.values_list("id", "title"))
         found += [
             {
                 "kind": "whitelist",
-                "title": item.dataset_id,
+                "title": names.get(item.dataset_id, item.dataset_id),
                 "waiting_for": [],
                 "state": item.state,
                 "at": item.created_at,
@@ -119,7 +120,7 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
         found += [
             {
                 "kind": "negotiation",
-                "title": talk.dataset_id,
+                "title": talk.title or talk.dataset_id,
                 "waiting_for": [],
                 "state": "waiting",
                 "at": talk.updated_at,

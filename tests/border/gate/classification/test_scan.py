@@ -319,3 +319,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         assert counted == rows
         peaks[rows] = peak
     assert peaks[800_000] < peaks[100_000] * 1.25 + 20_000, peaks
+
+
+def test_json_is_english_whatever_the_locale_and_the_table_speaks_the_locale(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from wantong.cli.scan import command
+
+    (tmp_path / "a.txt").write_text(f"身份证 {ID}", "utf-8")
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    spoken = CliRunner().invoke(command, [str(tmp_path)])
+    assert "通过校验码" in spoken.output, spoken.output
+    told = json.loads(CliRunner().invoke(command, [str(tmp_path), "--json"]).stdout)
+    assert "check digit" in told["findings"][0]["reason"]

@@ -65,9 +65,7 @@ def shown(report: Report, lang: str) -> dict[str, Any]:
     told = report.to_dict(lang)
     by_place: dict[str, list[dict[str, Any]]] = {}
     for row in told["findings"][:SHOWN]:
-        by_place.setdefault(row["path"], []).append(
-            row | {"names": kind(row["kind"]).names, "percent": round(100 * row["confidence"])}
-        )
+        by_place.setdefault(row["path"], []).append(row | {"names": kind(row["kind"]).names})
     pipl = report.grades["pipl"]
     return {
         "verdict": "sensitive" if pipl["sensitive"] else "personal" if report.personal else "nothing",

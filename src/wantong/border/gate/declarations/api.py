@@ -25,10 +25,13 @@ router = Router(tags=["declarations"])
 
 
 class Papers(Schema):
-    """The papers of an export; its payload comes as a file beside them. ``facts`` by their names in the rule base."""
+    """The papers of an export; its payload comes as a file beside them. ``facts`` by their names in the rule base.
+
+    ``title`` is a language map, or one text.
+    """
 
     dataset_id: str
-    title: str
+    title: dict[str, str] | str
     fields: list[str]
     facts: dict[str, bool | int | str]
     purpose: str

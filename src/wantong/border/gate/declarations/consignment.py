@@ -12,6 +12,7 @@ from typing import Any, Literal
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations.problems import BadConsignment
 from wantong.ground import canonical
+from wantong.ground.i18n import LANGUAGES
 
 Direction = Literal["export", "import"]
 JURISDICTIONS: Mapping[str, str] = {"gd": "CN", "hk": "HK", "mo": "MO"}
@@ -20,20 +21,22 @@ JURISDICTIONS: Mapping[str, str] = {"gd": "CN", "hk": "HK", "mo": "MO"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*(;.*)?")
 _HEX = re.compile(r"[0-9a-f]{64}")
 MAX_FACTS = 200
+LONGEST_TITLE = 300
 
 
 @dataclass(frozen=True)
 class Consignment:
     """A payload with its papers.
 
-    ``fields`` are the columns that are to leave; ``facts`` are named as in the rule base; ``subject_column`` holds
+    ``title`` is a language map (or one text, if nobody has said in which language); ``fields`` are the columns that
+    are to leave; ``facts`` are named as in the rule base; ``subject_column`` holds
     the persons' identifiers, if it is personal data; ``sender`` and ``receiver`` are participant ids. ``retain_until``
     is the day on which the receiver must have deleted it. Of an import also: ``sha256`` (hex), the digest that the
     sender promised, and ``waybill``, what his gate says (see ``services.waybill``).
     """
 
     dataset_id: str
-    title: str
+    title: Mapping[str, str] | str
     path: Path
     media_type: str
     fields: tuple[str, ...]
@@ -54,8 +57,18 @@ class Consignment:
 
         Raises BadConsignment naming the first field that cannot be.
         """
-        for name, limit in _TEXTS.items():
-            value = getattr(self, name)
+        if not isinstance(self.title, str) and not (
+            isinstance(self.title, Mapping) and self.title and set(self.title) <= set(LANGUAGES)
+        ):
+            raise BadConsignment(
+                field="title", reason=f"it must be a text or a map of {', '.join(LANGUAGES)}"
+            )
+        titles = [self.title] if isinstance(self.title, str) else self.title.values()
+        texts = [("title", text, LONGEST_TITLE) for text in titles]
+        for name, value, limit in [
+            *texts,
+            *((name, getattr(self, name), most) for name, most in _TEXTS.items()),
+        ]:
             if not isinstance(value, str) or len(value) > limit or "\x00" in value:
                 raise BadConsignment(field=name, reason=f"it must be a text of at most {limit} characters")
             if not value.strip() and name not in _OPTIONAL:
@@ -77,6 +90,7 @@ class Consignment:
     def digest(self, payload_sha256: str) -> str:
         """What this consignment is, wherever its payload lies: ``sha256:<hex>``."""
         content = {k: v for k, v in self.__dict__.items() if k not in ("path", "sha256")}
+        content["title"] = self.title if isinstance(self.title, str) else dict(self.title)
         content["facts"] = {name: repr(value) for name, value in self.facts.items()}
         content["fields"] = list(self.fields)
         content["waybill"] = repr(sorted(self.waybill.items()))
@@ -98,7 +112,6 @@ class Consignment:
 
 _TEXTS = {
     "dataset_id": 200,
-    "title": 300,
     "media_type": 100,
     "purpose": 200,
     "receiver": 200,

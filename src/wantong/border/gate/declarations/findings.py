@@ -20,7 +20,7 @@ def look(path: Path, fields: Collection[str]) -> dict[str, Any]:
 
 
 def summary(report: Report, fields: Collection[str]) -> dict[str, Any]:
-    """``report`` as JSON, with plain answers about the ``fields`` that are to leave.
+    """``report`` as JSON (reasons in English, and as message ids with their params), with plain answers about the ``fields`` that are to leave.
 
     ``personal``, ``sensitive`` and ``minors`` are true if a finding that is certain enough says so, in one of these
     columns or in no column at all; what lies in other columns stays here and does not count. ``unread`` is true if
@@ -34,6 +34,9 @@ def summary(report: Report, fields: Collection[str]) -> dict[str, Any]:
     ]
     persons = [finding for finding in sure if finding.about == "person"]
     content = report.to_dict()
+    for finding, entry in zip(report.findings, content["findings"], strict=True):
+        # kept as ids too: who reads this later reads it in a language of his own
+        entry["reasons"] = [{"id": message, "params": dict(params)} for message, params in finding.reasons]
     # the place on this machine is nobody's business
     for entry in (*content["findings"], *content["questions"]):
         entry["path"] = entry["path"] and Path(entry["path"]).name

@@ -4,6 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from wantong.ground import i18n
+
 
 class Direction(models.TextChoices):
     EXPORT = "export"
@@ -30,7 +32,7 @@ class Declaration(models.Model):
     direction = models.CharField(max_length=6, choices=Direction)
     digest = models.CharField(max_length=71, help_text="of the consignment as declared")
     dataset_id = models.CharField(max_length=200)
-    title = models.CharField(max_length=300)
+    title = models.JSONField(help_text="language map; plain text if its language is not stated")
     path = models.CharField(max_length=1000)
     payload_sha256 = models.CharField(max_length=64)
     payload_size = models.BigIntegerField()
@@ -76,7 +78,7 @@ class Declaration(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.title} ({self.direction}, {self.state})"
+        return f"{i18n.say(self.title, 'en')} ({self.direction}, {self.state})"
 
 
 class Action(models.Model):

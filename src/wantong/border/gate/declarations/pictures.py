@@ -53,6 +53,7 @@ class Picture:
     """Everything a page shows of one declaration, in one language."""
 
     declaration: Declaration
+    title: str
     state: str
     state_text: str
     needs: Sequence[Need]
@@ -75,7 +76,6 @@ class Picture:
             "transfer_id",
             "direction",
             "dataset_id",
-            "title",
             "purpose",
             "sender",
             "receiver",
@@ -102,6 +102,7 @@ def picture(declaration_id: uuid.UUID | str, viewer: Actor, lang: str = "en") ->
     entries = [row.log_entry for row in rows if row.log_entry]
     return Picture(
         declaration=declaration,
+        title=i18n.say(declaration.title, lang),
         state=projection.state,
         state_text=i18n.t(f"gate.state.{projection.state}", lang),
         needs=needs(projection, possible, lang),

@@ -79,7 +79,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
                 direction=consignment.direction,
                 digest=digest,
                 dataset_id=consignment.dataset_id,
-                title=consignment.title,
+                title=consignment.title if isinstance(consignment.title, str) else dict(consignment.title),
                 path=str(consignment.path.absolute()),
                 payload_sha256=sha256,
                 payload_size=size,
