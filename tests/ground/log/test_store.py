@@ -233,6 +233,7 @@ def test_ctrl_c_while_waiting_is_heard_after_the_append(bay):
         from pathlib import Path
         from wantong.ground.log import Log, SigningKey
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with it ignored
         signer = SigningKey.generate("a")
         log = Log.open(Path(sys.argv[1]), origin="a", signer=signer)
         real = log._commit
