@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -168,28 +169,35 @@ def archive(name: str, papers: Sequence[Paper]) -> Paper:
     return Paper(name, out.getvalue(), truth, frozenset(fair))
 
 
+MARK = re.compile("⟪(.*?)¦(.*?)⟫", re.DOTALL)
+
+
+def mark(kind: str, value: str) -> str:
+    return f"⟪{kind}¦{value}⟫"
+
+
 @dataclass
 class Prose:
-    """Running text in the making: `put` says what a value in it is."""
+    """Running text in the making; `mark` says in a line what a value is."""
 
     name: str
     fair: frozenset[tuple[str, str]] = frozenset()
     lines: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def put(self, kind: str, value: str) -> str:
-        self.counts[kind] += 1
-        return value
-
     def line(self, text: str) -> None:
-        self.lines.append(text)
+        self.counts.update(kind for kind, _ in MARK.findall(text))
+        self.lines += MARK.sub(r"\2", text).split("\n")
 
     def truth(self, place: str = "", column: str | None = None) -> dict[tuple[str, str | None, str], int]:
         return {(place, column, kind): n for kind, n in self.counts.items()}
 
     def text(self, ending: str = "txt", encoding: str = "utf-8", newline: str = "\n") -> Paper:
         return Paper(
-            f"{self.name}.{ending}", newline.join(self.lines).encode(encoding), self.truth(), self.fair
+            f"{self.name}.{ending}",
+            newline.join(self.lines).encode(encoding),
+            self.truth(column=ANYWHERE),
+            self.fair,
         )
 
     def docx(self) -> Paper:
