@@ -227,7 +227,11 @@ def phone_mo(rng: Random) -> str:
 
 
 def landline(rng: Random) -> str:
-    return rng.choice(["020-8", "0755-2", "0755-8", "0760-8", "0756-3", "010-6"]) + digits(rng, 7)
+    """Seven digits in Zhuhai, eight in the greater cities."""
+    head, n = rng.choice(
+        [("020-8", 7), ("0755-2", 7), ("0755-8", 7), ("0760-8", 7), ("0756-3", 6), ("010-6", 7)]
+    )
+    return head + digits(rng, n)
 
 
 def home_return_permit(rng: Random) -> str:
@@ -245,11 +249,13 @@ def passport(rng: Random) -> str:
 
 
 def plate_cn(rng: Random) -> str:
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-    tail = "".join(rng.choice(letters + "0123456789" * 3) for _ in range(4)) + digits(rng, 1)
+    """GA 36-2018: five characters with at most two letters, or for new energy D or F and five digits."""
+    tail = list(digits(rng, 5))
+    for place in rng.sample(range(5), rng.randrange(3)):
+        tail[place] = rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ")
     if rng.random() < 0.25:
-        tail = rng.choice("DF") + digits(rng, 5)
-    return rng.choice("粤粤粤京沪湘桂") + rng.choice("ABCDEFGHJK") + tail
+        tail = [rng.choice("DF"), *digits(rng, 5)]
+    return rng.choice("粤粤粤京沪湘桂") + rng.choice("ABCDEFGHJK") + "".join(tail)
 
 
 def plate_cross(rng: Random) -> str:
