@@ -15,6 +15,7 @@ from wantong.border.gate.classification import identifiers as ids
 # codes of listed companies as published in their annual reports; the Visa test number of the card industry.
 RIGHT = {
     ids.is_cn_id: ["11010519491231002X", "440524188001010014"],
+    ids.is_cn_id_old: ["110105491231002", "440524800101001"],
     ids.is_hkid: ["A123456(3)", "AB987654(3)", "E364912(5)", "A1234563"],
     ids.is_luhn: ["4111111111111111", "79927398713"],
     ids.is_bank_card: ["4111111111111111", "5555555555554444", "378282246310005"],
@@ -47,6 +48,7 @@ WRONG = {
         "11010519491231002",
         "１10105194912310021",
     ],
+    ids.is_cn_id_old: ["110105491331002", "990105491231002", "110105010229002", "11010549123100"],
     ids.is_cn_permit: ["11010519491231002X"],
     ids.is_hkid: ["A123456(9)", "A12345(3)", "123456(3)", "A123456(3", "A123456[3]"],
     ids.is_bank_card: ["4111111111111112", "0000000000000000", "1234567812345670"],
@@ -106,6 +108,11 @@ TWINS = [
             st.dates(),
             st.integers(0, 999),
         ),
+    ),
+    (
+        "cn-id-old",
+        ids.is_cn_id_old,
+        st.from_regex(r"(44|11|99)[0-9]{4}[0-9]{2}[01][0-9][0-3][0-9]{4}", fullmatch=True),
     ),
     ("hkid", ids.is_hkid, st.from_regex(r"[A-Z]{1}[0-9]{6}\([0-9A]\)", fullmatch=True)),
     ("hkid", ids.is_hkid, st.from_regex(r"[A-Z]{2}[0-9]{6}[0-9A]", fullmatch=True)),

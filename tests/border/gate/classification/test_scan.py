@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.border.gate.classification import corpus
 
+from wantong.border.gate.classification import identifiers as ids
 from wantong.border.gate.classification import scan, scan_chunks
 from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk, TextChunk
 from wantong.border.gate.classification.kinds import context_kinds, identifiers
@@ -181,6 +183,61 @@ def test_chance_is_told_from_evidence():
     rows = "\n".join(f"A{n:06d}{n % 10}" for n in range(1000, 2000))  # one in eleven passes
     chunk = LinesChunk("t.csv", ("code",), b",", rows.encode(), 2)
     assert scan_chunks([chunk]).findings == ()
+
+
+def column(header: str, values: list[str]):
+    """The findings of a one-column table among another column's noughts: kind and count."""
+    chunk = LinesChunk("t.csv", (header, "n"), b",", "\n".join(f"{v},0" for v in values).encode(), 2)
+    return {f.kind: f.count for f in scan_chunks([chunk]).findings}
+
+
+def test_numbers_made_of_area_and_date_are_no_identities_because_one_in_eleven_passes():
+    files = [f"440106{20200000 + 100 * (1 + n % 12) + 1 + n % 28}{n:04d}" for n in range(1000)]
+    assert sum(map(ids.is_cn_id, files)) > 50
+    assert column("file", files) == {} == column("id_no", files)
+
+
+def test_numbers_that_begin_as_cards_do_are_no_cards_because_one_in_ten_passes():
+    references = [f"62{n:017d}" for n in range(10_000, 10_600)]
+    assert sum(map(ids.is_bank_card, references)) > 50
+    assert column("卡号", references) == {} == column("key", references)
+
+
+def test_one_pass_among_thousands_of_serials_is_luck():
+    rng = random.Random(5)
+    serials = [f"{rng.randrange(10**18):018d}" for _ in range(5000)]
+    assert column("key", [*serials, "11010519491231002X"]) == {}
+    assert column("key", ["a", "b", "11010519491231002X"]) == {"cn-id": 1}
+
+
+def test_fifteen_digits_are_an_identity_only_where_a_word_says_so():
+    old = [f"440106{50 + n}0{1 + n % 9}12{n:03d}" for n in range(30)]
+    assert column("身份证号", old) == {"cn-id": 30} == column("SFZH", old)
+    assert column("批号", old) == {} == column("key", old)
+    report = scan_chunks(
+        [TextChunk("t.txt", "原居民身份证编号440106500112001，订单号440106500112001".encode(), 1)]
+    )
+    (found,) = report.findings
+    assert (found.kind, found.count) == ("cn-id", 1) and found.confidence < 0.9
+    assert "minor" not in column("身份证号", old)
+
+
+def test_whole_numbers_written_as_floats_by_data_frames():
+    phones = [f"1380013{n:04d}.0" for n in range(30)]
+    assert column("手机", phones) == {"phone": 30}
+    assert column("手机", [p + "5" for p in phones]) == {}
+
+
+def test_the_name_of_a_mailbox_is_no_phone_number():
+    report = scan_chunks([TextChunk("t.txt", b"Please call or write to 61234567@example.com.hk today", 1)])
+    assert [f.kind for f in report.findings] == ["email"]
+    assert scan_chunks([TextChunk("t.txt", b"see icon@2x.png and b@3x.webp", 1)]).findings == ()
+
+
+def test_forms_without_check_need_more_than_a_column_called_otherwise():
+    codes = [f"5{n:06d}({n % 10})" for n in range(1000, 1060)]
+    assert column("规格", codes) == {} == column("lot", codes)
+    assert column("BIR", codes) == {"mo-bir": 60}
 
 
 # ------------------------------------------------------------------------------------------------ columns

@@ -76,6 +76,12 @@ def cn_id(rows: Rows) -> Flags:
     return _PROVINCE[areas[:, 1]] & right
 
 
+def cn_id_old(rows: Rows) -> Flags:
+    """Fifteen digits: no check digit, so only province and date."""
+    year, month, day = (number(rows[:, at : at + 2]) for at in (6, 8, 10))
+    return _PROVINCE[number(rows[:, :2])] & is_date(1900 + year, month, day)
+
+
 def cn_permit(rows: Rows) -> Flags:
     areas, right = _citizen(rows)
     return np.isin(areas[:, 0], _PERMITS) & right
@@ -146,7 +152,7 @@ def passport(rows: Rows) -> Flags:
         return known
     plain = np.isin(first, np.frombuffer(b"EGDSP", np.uint8)) & ~letter
     newer = (first == ord("E")) & letter & (second != ord("I")) & (second != ord("O"))
-    known = plain | newer | (hongkong & ~letter) | ((first == ord("M")) & letter)
+    known = plain | newer | hongkong | ((first == ord("M")) & letter)
     return known
 
 
@@ -169,9 +175,15 @@ def _card_prefixes(length: int) -> Flags:
     return allowed
 
 
-def bank_card(rows: Rows) -> Flags:
+def issued_card(rows: Rows) -> Flags:
+    """Whether a card's length and first digits are an issuer's."""
     rows = _bare(rows)
-    known = _card_prefixes(rows.shape[1])[number(rows[:, :4])]
+    return _card_prefixes(rows.shape[1])[number(rows[:, :4])]
+
+
+def bank_card(rows: Rows) -> Flags:
+    known = issued_card(rows)
+    rows = _bare(rows)
     if not known.any():
         return known
     passed = known & luhn(rows)
@@ -291,6 +303,7 @@ def anything(rows: Rows) -> Flags:
 
 CHECKS: dict[str, Check] = {
     "cn-id": cn_id,
+    "cn-id-old": cn_id_old,
     "cn-permit": cn_permit,
     "hkid": hkid,
     "hkid-spaced": hkid_spaced,
@@ -310,3 +323,21 @@ CHECKS: dict[str, Check] = {
     "anything": anything,
 }
 """The checks by the names that ``data/kinds.yaml`` uses."""
+
+
+def dated(rows: Rows) -> Flags:
+    """Whether a mainland number has a province and a birth date, be its check digit right or wrong."""
+    fits = _PROVINCE[number(rows[:, :2])] | np.isin(number(rows[:, :6]), _PERMITS)
+    return fits & is_date(*(number(rows[:, a:b]) for a, b in ((6, 10), (10, 12), (12, 14))))
+
+
+SO_FAR: dict[str, tuple[Check, float]] = {
+    "cn-id": (dated, 1 / 11),
+    "cn-permit": (dated, 1 / 11),
+    "bank-card": (issued_card, 1 / 10),
+}
+"""What a check asks besides its check digit, and how often a candidate that has it passes by chance.
+
+Reference numbers often begin with an area and a date, or with an issuer's digits: among those the check digit alone
+must tell.
+"""

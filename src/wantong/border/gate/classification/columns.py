@@ -85,6 +85,16 @@ def _family_names() -> tuple[frozenset[str], tuple[str, ...], frozenset[str]]:
     )
 
 
+@cache
+def _given_names() -> frozenset[str]:
+    return frozenset(load("surnames.yaml")["given"].split())
+
+
+@cache
+def _no_person() -> frozenset[str]:
+    return frozenset(load("surnames.yaml")["endings"].split())
+
+
 _HAN_NAME = re.compile(r"[㐀-鿿]{1,4}(?:·[㐀-鿿]{1,8})?[*＊某xX]{0,3}[㐀-鿿]?")
 _NOT_NAME_END = re.compile(
     r"[市区區县縣省州镇鎮乡鄉村路街道站港湾灣口岸部局院校厅廳司会會员員师師组組线線]$|公司$|[分合总總]计$|[總总]計$"
@@ -105,11 +115,17 @@ def is_han_name(text: str) -> bool:
 
 
 def is_roman_name(text: str) -> bool:
-    """A name in roman letters of two to six words, one of them a family name of the three places."""
+    """A name in roman letters of two to six words: a family name of the three places, or a frequent given name."""
     if len(text) > 80 or _ROMAN_NAME.fullmatch(text) is None:
         return False
     words = [word.strip(".,'").lower() for word in re.split(r"[ ,\-]+", text) if word]
-    return 2 <= len(words) <= 6 and any(word in _family_names()[2] for word in (words[0], words[-1]))
+    if not 2 <= len(words) <= 6:
+        return False
+    _, _, family = _family_names()
+    ends = words[0], words[-1]
+    return any(word in family for word in ends) or (
+        any(word in _given_names() for word in ends) and words[-1] not in _no_person()
+    )
 
 
 def looks_like_name(text: str) -> bool:
@@ -265,9 +281,13 @@ def _weigh(
 # ------------------------------------------------------------------------------------------- running text
 
 _SPACE = r"[ \t　]*"
+_NAME_LABELS = (
+    "姓名|名字|户名|戶名|患者|病人|联系人|聯絡人|申请人|申請人|收件人|寄件人|收款人|经办人|經辦人|负责人|負責人|法定代表人|监护人|監護人"
+    "|户主|戶主|持卡人|受益人"
+)
 LABELLED: Mapping[str, re.Pattern[str]] = {
     "name": re.compile(
-        rf"(?:姓名|患者|联系人|聯絡人|申请人|申請人|收件人){_SPACE}[:：]{_SPACE}(?P<v>[㐀-鿿·]{{2,4}})(?![㐀-鿿])"
+        rf"(?:姓[ \t　]+名|{_NAME_LABELS}){_SPACE}[:：]{_SPACE}(?P<v>[㐀-鿿]{{2,4}}(?:·[㐀-鿿]{{1,8}})?)(?![㐀-鿿])"
         rf"|\b(?:[Nn]ame|NAME|[Pp]atient|[Aa]pplicant|[Nn]ome){_SPACE}[:：]{_SPACE}(?P<w>[A-Z][A-Za-zÀ-ÿ'’.,\- ]{{3,40}})"
     ),
     "address": re.compile(
@@ -285,20 +305,7 @@ _LABEL_TEST: Mapping[str, Callable[[str], bool]] = {
 
 
 _LABELS: Mapping[str, tuple[str, ...]] = {
-    "name": (
-        "姓名",
-        "患者",
-        "联系人",
-        "聯絡人",
-        "申请人",
-        "申請人",
-        "收件人",
-        "ame",
-        "AME",
-        "atient",
-        "pplicant",
-        "ome",
-    ),
+    "name": ("名", "人", "者", "主", "字", "ame", "AME", "atient", "pplicant", "ome"),
     "address": ("地址", "住址", "住所", "ddress", "ADDRESS", "orada"),
     "birth-date": ("出生", "生日", "ate of ", "DOB", "D.O.B", "nascimento"),
 }

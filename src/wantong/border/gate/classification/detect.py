@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wantong.border.gate.classification.checks import CHECKS, Flags, Rows, number
+from wantong.border.gate.classification.checks import CHECKS, SO_FAR, Flags, Rows, number
 from wantong.border.gate.classification.chunks import CellsChunk, Chunk, LinesChunk
 from wantong.border.gate.classification.kinds import REPORTED, Kind, header_text, other_words, word_pattern
 from wantong.border.gate.classification.shapes import (
@@ -59,7 +59,12 @@ class Rule:
 
     @property
     def whole(self) -> bool:
-        return self.chance < 0.001
+        return self.how in ("split", "email") or (self.how == "shape" and self.check in WHOLE)
+
+    @property
+    def digit_chance(self) -> float:
+        """How often a candidate passes by chance that has all but the check digit right."""
+        return SO_FAR[self.check][1] if self.how == "shape" and self.check in SO_FAR else self.chance
 
     @property
     def distinct(self) -> bool:
@@ -73,6 +78,7 @@ class Rule:
 
 
 BIRTH_AT = {"cn-id": 6, "cn-permit": 6}
+WHOLE = frozenset(("cn-id", "cn-permit", "uscc", "mrz"))
 CHECKED = frozenset(("cn-id", "cn-permit", "hkid", "hkid-spaced", "bank-card", "uscc", "mrz"))
 
 
@@ -80,12 +86,14 @@ CHECKED = frozenset(("cn-id", "cn-permit", "hkid", "hkid-spaced", "bank-card", "
 class Tally:
     """What was seen of one rule in one column.
 
+    ``likely`` candidates have all that a check asks for but, perhaps, the check digit (see :data:`checks.SO_FAR`).
     ``announced`` passes had a word of the kind in the header or just before them; ``joined`` ones (neither
     announced nor standing free, as in a web address) are not counted as passes; ``alone_in_cell`` ones fill
     their cell; ``under_age`` ones carry a birth date after the given day.
     """
 
     candidates: int = 0
+    likely: int = 0
     passed: int = 0
     announced: int = 0
     alone_in_cell: int = 0
@@ -319,10 +327,14 @@ def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
     good: Flags = (
         (last > 0) & (top >= 2) & (top <= 18) & (dots & (dots >> _ONE) == 0) & (letter & label == label)
     )
+    ending = window(block, at + domain - 3, 4).view(np.uint32).ravel() | np.uint32(0x20202020)
+    good &= ~np.isin(ending, _FILE_ENDINGS)
     return at - local, local + 1 + domain, good
 
 
 _LOCAL_SEEN, _DOMAIN_SEEN = 32, 48
+# icon@2x.png: endings of files that are no domains
+_FILE_ENDINGS = np.frombuffer(b".png.jpg.gif.svg.bmp.ico.css.pdf.tifjpegwebphtml", np.uint32)
 _AT = Anchor(frozenset(b"@"), 1, False, False)
 _ONE = np.uint64(1)
 
@@ -557,7 +569,11 @@ class Detector:
         keep = ~(taken[hit.starts] | taken[lasts])
         before, after = block[hit.starts - 1], block[lasts + 1]
         announced = self._speaking(rule.kind, table.header)[np.minimum(column, len(table.header))]
-        filled = _is_edge(table.delimiter)[before] & _is_edge(table.delimiter)[after]
+        edge = _is_edge(table.delimiter)
+        ended = edge[after]
+        if (after == 46).any():  # 13800138000.0: a data frame's way with whole numbers
+            ended |= (after == 46) & (block[lasts + 2] == 48) & edge[block[lasts + 3]]
+        filled = edge[before] & ended
         if not filled.all():
             keep &= self._stands(block, hit, lasts, announced, filled, keep, table)
         elif rule.alone < REPORTED:
@@ -573,19 +589,24 @@ class Detector:
         young = np.zeros(chosen.size, np.bool_)
         if (
             self.under_age_after is not None
-            and rule.kind in BIRTH_AT
+            and rule.check in BIRTH_AT
             and rule.how == "shape"
             and passed.any()
         ):
             young[passed] = (
-                number(window(block, starts[passed] + BIRTH_AT[rule.kind], 8)) > self.under_age_after
+                number(window(block, starts[passed] + BIRTH_AT[rule.check], 8)) > self.under_age_after
             )
+        likely = np.ones(chosen.size, np.bool_)
+        if rule.how == "shape" and rule.check in SO_FAR and not passed.all():
+            failed = np.flatnonzero(~passed)
+            likely[failed] = SO_FAR[rule.check][0](window(block, starts[failed], int(hit.lengths[0])))
         each = (passed, passed & announced[chosen], passed & filled[chosen], young)
         for at in (int(column[0]),) if (column == column[0]).all() else np.unique(column).tolist():
             here = column == at
             tally = self.tallies.setdefault((table.place(at), hit.rule), Tally())
             passes, words, fills, minors = (int(np.count_nonzero(flags & here)) for flags in each)
             tally.candidates += int(np.count_nonzero(here))
+            tally.likely += int(np.count_nonzero(here & likely))
             tally.passed += passes
             tally.announced += words
             tally.alone_in_cell += fills
@@ -610,7 +631,10 @@ class Detector:
         two_before, two_after = block[hit.starts - 2], block[lasts + 2]
         stands: Flags = np.ones(keep.size, np.bool_)
         if rule.how != "email":  # digits of a decimal fraction are no identifier
-            stands = ~(((before == 46) & _IS_DIGIT[two_before]) | ((after == 46) & _IS_DIGIT[two_after]))
+            stands = filled | ~(
+                ((before == 46) & _IS_DIGIT[two_before]) | ((after == 46) & _IS_DIGIT[two_after])
+            )
+            stands &= ~((after == 64) & _IS_ALNUM[two_after])  # nor is the name of a mailbox
         if rule.whole:
             return stands
         joined = _IS_JOINING[before] | (_IS_JOINING[after] & _IS_ALNUM[two_after])
@@ -684,14 +708,19 @@ class Detector:
     def _told(self, kind: str, text: bytes) -> bool | None:
         if text.rstrip()[-1:] in (b"$", b"\xa5"):
             return False
-        last = None
+        last: re.Match[str] | None = None
         said = header_text(text.decode("utf-8", "ignore"))
-        for last in self._any_word.finditer(said):  # noqa: B007  (the last one counts)
-            pass
+        before = None
+        for word in self._any_word.finditer(said):
+            before, last = last, word
         if last is None:
             return None
-        if self._words[kind].search(last.group()) is not None:
+        ours = self._words[kind]
+        if ours.search(last.group()) is not None:
             return True
+        # 身份证编号: what numbers a thing belongs to the thing's name
+        if before is not None and _NUMBERING.fullmatch(said, before.end(), last.end()):
+            return ours.search(before.group()) is not None
         return False if _DIRECTLY.fullmatch(said, last.end()) else None
 
 
@@ -699,6 +728,7 @@ _QUANTITY = re.compile(
     r" ?(?:[元人件个個次万萬亿億吨噸千%％]|公里|平方|美元|港元|澳門元|(?:MB|KB|GB|bytes|km|kg|USD|HKD|MOP|RMB|CNY)\b)"
 )
 _DIRECTLY = re.compile(r"(?:[\W\d_]|no|号|號|码|碼|为|是){0,8}", re.IGNORECASE)
+_NUMBERING = re.compile(r" ?(?:编号|編號|编码|編碼|代码|代碼|ref|reference|code)", re.IGNORECASE)
 _IS_JOINING = _mask(frozenset(b"/_&?#%@.\\"))
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from math import comb
+from math import exp, lgamma, log, log1p
 
 from wantong.border.gate.classification.columns import Judgement
 from wantong.border.gate.classification.detect import Detector, Place, Rule, Tally
@@ -22,16 +22,29 @@ SEEMS_A_QUANTITY = 0.3
 """A bare number without a word nearby is a phone only in a column where at least this share of rows holds one."""
 
 
+TOO_LUCKY = 0.01
+"""Among thousands of serial numbers one passes every check; a pass that luck explains so well is none."""
+
+
 def by_chance(candidates: int, passed: int, chance: float) -> float:
-    """The probability that at least ``passed`` of ``candidates`` random strings pass (binomial tail)."""
-    if chance >= 1:
+    """The probability that at least ``passed`` of ``candidates`` random strings pass (binomial tail).
+
+    1 where no more passed than chance lets pass on average.
+    """
+    if chance >= 1 or passed <= candidates * chance:
         return 1.0
-    if candidates > 200:  # the exact sum is slow and the answer is 0 or 1 there
-        return 0.0 if passed > 1.5 * candidates * chance + 10 else 1.0
-    return sum(
-        comb(candidates, i) * chance**i * (1 - chance) ** (candidates - i)
-        for i in range(passed, candidates + 1)
-    )
+    if chance <= 0:
+        return 0.0
+    failed = candidates - passed
+    ways = lgamma(candidates + 1) - lgamma(passed + 1) - lgamma(failed + 1)
+    term = exp(ways + passed * log(chance) + failed * log1p(-chance))
+    total, odds = 0.0, chance / (1 - chance)
+    for more in range(passed, candidates + 1):
+        total += term
+        term *= (candidates - more) / (more + 1) * odds
+        if term < total * 1e-9:
+            break
+    return min(1.0, total)
 
 
 def purity(candidates: int, passed: int, chance: float) -> float:
@@ -43,25 +56,25 @@ def purity(candidates: int, passed: int, chance: float) -> float:
     return max(0.0, 1 - (candidates - passed) * chance / (1 - chance) / passed)
 
 
-def confidence(rule: Rule, tally: Tally, share: float, opposed: bool) -> float:
+def confidence(rule: Rule, tally: Tally, share: float, opposed: bool, silent: bool = False) -> float:
     """How sure a rule's tally makes us, 0 if it does not.
 
     ``share`` of the table's rows hold the kind (1 in running text); ``opposed``: the column's name announces
-    something else.
+    something else; ``silent``: it has a name, which says nothing of the kind.
     """
     if not tally.passed:
         return 0.0
-    pure = purity(tally.candidates, tally.passed, rule.chance)
+    pure = purity(tally.likely, tally.passed, rule.digit_chance)
     luck = by_chance(tally.candidates, tally.passed, rule.chance)
     if tally.announced * 2 >= tally.passed:
-        if tally.candidates >= 20 and pure < 0.2 and rule.chance < 1:
+        if tally.likely >= 20 and pure < 0.2 and rule.chance < 1:
             return 0.0
         return rule.context * (0.6 + 0.4 * pure)
     sure = rule.alone
     if sure < REPORTED:
         return 0.0
     if rule.whole:
-        return sure if pure >= 0.5 else 0.0
+        return sure if pure >= 0.5 and luck <= TOO_LUCKY else 0.0
     if pure < 0.5 or (luck > 0.1 and sure < 0.9):
         return 0.0
     if (
@@ -73,6 +86,8 @@ def confidence(rule: Rule, tally: Tally, share: float, opposed: bool) -> float:
         return 0.0
     if opposed and not rule.distinct:
         sure *= 0.6
+    elif silent and not rule.distinct and not rule.checked and tally.alone_in_cell * 2 > tally.passed:
+        sure *= 0.8
     if rule.checked and luck < 1e-4 and tally.candidates >= (20 if opposed else 5):
         sure = max(sure, 0.95)
     return sure * pure
@@ -87,6 +102,9 @@ def _is_opposed(column: str | None) -> bool:
     return column is not None and _other().search(header_text(column)) is not None
 
 
+_NUMBERED = re.compile(r"#[0-9]+")
+
+
 def findings_of(detector: Detector) -> list[Finding]:
     """What the identifiers' tallies amount to, one finding a kind and place."""
     grouped: dict[tuple[Place, str], list[tuple[float, Rule, Tally]]] = {}
@@ -96,8 +114,10 @@ def findings_of(detector: Detector) -> list[Finding]:
     for (place, number), tally in detector.tallies.items():
         rule = detector.rules[number]
         rows = detector.records.get(place.path, 1) if place.column is not None else 1
-        opposed = _is_opposed(place.column) and not detector.speaks(place.column or "", rule.kind)
-        sure = confidence(rule, tally, min(1.0, passed[place, rule.kind] / max(rows, 1)), opposed)
+        named = place.column is not None and _NUMBERED.fullmatch(place.column) is None
+        silent = named and not detector.speaks(place.column or "", rule.kind)
+        share = min(1.0, passed[place, rule.kind] / max(rows, 1))
+        sure = confidence(rule, tally, share, silent and _is_opposed(place.column), silent)
         if sure >= REPORTED:
             grouped.setdefault((place, rule.kind), []).append((sure, rule, tally))
     found: list[Finding] = []

@@ -81,6 +81,20 @@ def is_cn_permit(number: str) -> bool:
     )
 
 
+def is_cn_id_old(number: str) -> bool:
+    """Resident identity number of fifteen digits, issued until 1999 (GB 11643-1989): province, real date of 19yy.
+
+    It has no check digit: about one run of fifteen random digits in ninety looks like one.
+    """
+    if re.fullmatch(r"[0-9]{15}", number) is None or int(number[:2]) not in PROVINCES:
+        return False
+    try:
+        date(1900 + int(number[6:8]), int(number[8:10]), int(number[10:12]))
+    except ValueError:
+        return False
+    return True
+
+
 def hkid_check_digit(letters: str, digits: str) -> str:
     """The character in brackets of a Hong Kong identity card number."""
     first, second = (
@@ -114,7 +128,7 @@ def is_exit_permit(number: str) -> bool:
 def is_passport(number: str) -> bool:
     """Passport of the three places: form only (mainland E, G, D, S, P; Hong Kong H, K; Macao M and a letter)."""
     return (
-        re.fullmatch(r"[EGDSP][0-9]{8}|E[A-HJ-NP-Z][0-9]{7}|[HK][A-Z]?[0-9]{8}|M[A-Z][0-9]{7}", number)
+        re.fullmatch(r"[EGDSP][0-9]{8}|E[A-HJ-NP-Z][0-9]{7}|[HK][A-Z]?[0-9]{8}|[HKM][A-Z][0-9]{7}", number)
         is not None
     )
 
@@ -236,8 +250,8 @@ def is_cn_landline(number: str) -> bool:
 
 
 def is_hk_phone(number: str) -> bool:
-    """Hong Kong fixed or mobile number, 8 digits, in an allocated range."""
-    return _national("HK", ("fixed_line", "mobile")).fullmatch(number) is not None
+    """Hong Kong fixed, mobile or company (30…) number, 8 digits, in an allocated range."""
+    return _national("HK", ("fixed_line", "mobile", "uan")).fullmatch(number) is not None
 
 
 def is_mo_phone(number: str) -> bool:

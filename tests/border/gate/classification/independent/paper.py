@@ -37,6 +37,8 @@ class Paper:
     data: bytes
     truth: dict[tuple[str, str | None, str], int]
     fair: frozenset[tuple[str, str]] = frozenset()
+    values: frozenset[str] = frozenset()
+    """what must not be left in a masked copy: the values that are there"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,18 @@ class Table:
         return dict(found)
 
     def paper(self, ending: str, data: bytes, place: str = "", prefix: str = "") -> Paper:
-        return Paper(f"{self.name}.{ending}", data, self.truth(place, prefix), frozenset(self.fair))
+        return Paper(
+            f"{self.name}.{ending}", data, self.truth(place, prefix), frozenset(self.fair), self.values()
+        )
+
+    def values(self) -> frozenset[str]:
+        """Cells that hold nothing but a value of their kind, long enough to be told from other text."""
+        return frozenset(
+            str(cell)
+            for c in self.columns
+            for kind, cell in zip(c.kinds or [c.kind] * len(c.cells), c.cells, strict=True)
+            if kind and kind not in ("name", "health", "religion", "location") and len(str(cell)) >= 6
+        )
 
     def csv(
         self,
@@ -184,9 +197,12 @@ class Prose:
     fair: frozenset[tuple[str, str]] = frozenset()
     lines: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    values: set[str] = field(default_factory=set)
 
     def line(self, text: str) -> None:
-        self.counts.update(kind for kind, _ in MARK.findall(text))
+        marked = MARK.findall(text)
+        self.counts.update(kind for kind, _ in marked)
+        self.values.update(value for kind, value in marked if kind not in ("name", "mrz"))
         self.lines += MARK.sub(r"\2", text).split("\n")
 
     def truth(self, place: str = "", column: str | None = None) -> dict[tuple[str, str | None, str], int]:
