@@ -40,6 +40,8 @@ from wantong.border.gate.whitelist import services as whitelist
 from wantong.ground import actors
 from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
+from wantong.ground.outbox import services as outbox
+from wantong.ground.outbox.models import Event
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PEER = actors.Actor("peer:hk.test.example")
@@ -181,6 +183,17 @@ def test_that_the_gate_waited_and_for_what_can_be_proven(told, tmp_path):
     run(declaration)
     bodies = [json.loads(e.body) for e in LogEntry.objects.filter(kind="gate.export.wait")]
     assert [set(b["waiting_for"]) for b in bodies] == [{"facts:is_important_data"}, waiting(declaration)]
+
+
+def test_a_step_that_is_delivered_twice_is_done_once(told, tmp_path):
+    """A worker that dies after its work and before it has ticked off the event leaves it to be delivered again."""
+    declaration = declare(residents(tmp_path / "r.csv", 3))
+    services.resume(LEI, declaration.id, "look once more")
+    expected = [*acts(run(declaration))]
+    assert expected.count("decide") == 2
+    for event in Event.objects.filter(topic__startswith="gate.").order_by("id"):
+        outbox.HANDLERS[event.topic](event)
+    assert acts(run(declaration)) == expected
 
 
 def _outgoing():

@@ -22,7 +22,7 @@ def classify(event: Event) -> None:
 
 @handler("gate.decide")
 def decide(event: Event) -> None:
-    steps.decide(event.payload["declaration_id"])
+    steps.decide(event.payload["declaration_id"], event.payload.get("after", 0))
 
 
 @handler("gate.prepare")

@@ -109,8 +109,12 @@ def cache(declaration: Declaration, projection: Projection) -> None:
 
 
 def then(declaration: Declaration, topic: str) -> None:
-    """What this gate does next with the declaration; in order for one declaration."""
-    outbox.publish(topic, f"gate:{declaration.id}", {"declaration_id": str(declaration.id)})
+    """What this gate does next with the declaration; in order for one declaration.
+
+    ``after`` is how many actions there were: by it a step that is delivered twice knows that it has been done.
+    """
+    payload = {"declaration_id": str(declaration.id), "after": declaration.actions_count}
+    outbox.publish(topic, f"gate:{declaration.id}", payload)
 
 
 def tell(declaration: Declaration, topic: str, **more: Any) -> None:

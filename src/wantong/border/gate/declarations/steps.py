@@ -91,12 +91,17 @@ def classify(declaration_id: uuid.UUID | str) -> None:
 # --- decide -----------------------------------------------------------------------------------------------------
 
 
-def decide(declaration_id: uuid.UUID | str) -> None:
-    """Ask the rules, find out what must still happen, and wait, hold, refuse or go on to release."""
+def decide(declaration_id: uuid.UUID | str, after: int = 0) -> None:
+    """Ask the rules, find out what must still happen, and wait, hold, refuse or go on to release.
+
+    Nothing, if that has been done since there were ``after`` actions.
+    """
     with transaction.atomic():
         year = _year(get(declaration_id))
         declaration, projection = lock(declaration_id)
         if projection.state not in _OPEN:
+            return
+        if after and declaration.actions.filter(act="decide", number__gt=after).exists():
             return
         try:
             if declaration.direction == Direction.EXPORT:
