@@ -90,11 +90,11 @@ def consignment(path: Path, **more: Any) -> Consignment:
     )
 
 
-def allow(fields: dict[str, str] | None = None, **more: Any):
-    """An item of the whitelist, proposed by one and approved by another."""
+def propose(actor: Actor = CHAN, fields: dict[str, str] | None = None, **more: Any):
+    """A proposal for the whitelist that covers the consignment above."""
     today = timezone.localdate()
-    item = whitelist.propose(
-        CHAN,
+    return whitelist.propose(
+        actor,
         **{
             "dataset_id": "social-insurance",
             "fields": fields
@@ -107,7 +107,11 @@ def allow(fields: dict[str, str] | None = None, **more: Any):
             **more,
         },
     )
-    return whitelist.approve(LEI, item.id)
+
+
+def allow(fields: dict[str, str] | None = None, **more: Any):
+    """An item of the whitelist, proposed by one and approved by another."""
+    return whitelist.approve(LEI, propose(CHAN, fields, **more).id)
 
 
 def agree(identifiers: Sequence[str], **more: Any):

@@ -72,6 +72,7 @@ def consignment(process: Transfer, dataset: Dataset) -> Consignment:
         transfer_id=process.id,
         agreement_id=process.agreement.id,
         subject_column=dataset.subject_column,
+        publisher=dataset.published_by,
     )
 
 

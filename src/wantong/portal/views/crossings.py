@@ -15,12 +15,12 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from wantong.border.gate.declarations import pictures
+from wantong.border.gate.declarations import pictures, steps
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.ledger import fold_of
 from wantong.border.gate.declarations.models import Action, Declaration, Direction, State
 from wantong.border.gate.declarations.problems import BadDocument
-from wantong.border.gate.declarations.workflow import Projection, Workflow
+from wantong.border.gate.declarations.workflow import Projection
 from wantong.border.gate.rules import RuleBase, explain
 from wantong.border.gate.rules.facts import FactsProblem
 from wantong.border.gate.rules.texts import texts
@@ -128,7 +128,8 @@ def _crossing(
         return page(request, "", data, as_json=True)
     peer = declaration.receiver if declaration.direction == Direction.EXPORT else declaration.sender
     who = actor(request)
-    possible = Workflow.load(projection.workflow).possible(projection, who)
+    possible = steps.possible(declaration, projection, who)
+    parts = (projection.declared_by, projection.published_by, steps.proposer(declaration, projection))
     return page(
         request,
         "portal/crossing.html",
@@ -139,7 +140,7 @@ def _crossing(
         routes=_other_routes(projection, lang),
         forms=_forms(projection, possible, lang),
         turns=[turn for turn in TURNING if turn in possible],
-        own=declaration.declared_by == who.id,
+        own=who.id in parts,
         peer_name=parties.name(peer),
         peer_url=f"{parties.url(peer)}/{lang}/transfers/{declaration.transfer_id}"
         if parties.url(peer)

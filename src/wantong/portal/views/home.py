@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from wantong.border.exchange.models import Dataset, Negotiation
+from wantong.border.gate.declarations import steps
 from wantong.border.gate.declarations.ledger import fold_of
 from wantong.border.gate.declarations.models import Declaration, State
-from wantong.border.gate.declarations.workflow import Workflow
 from wantong.border.gate.whitelist import models as whitelist
 from wantong.border.trust.models import Peer
 from wantong.ground import config
@@ -85,7 +85,7 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
             continue
         projection = fold_of(declaration)
         wanted = {r["act"] for r in still_open(projection)} & set(MEETING)
-        if not wanted & set(Workflow.load(projection.workflow).possible(projection, who)):
+        if not wanted & set(steps.possible(declaration, projection, who)):
             continue
         found.append(
             {

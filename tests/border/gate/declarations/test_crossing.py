@@ -22,6 +22,7 @@ from tests.border.gate.scene import (
     consignment,
     declare,
     facts,
+    propose,
     read_csv,
     resident,
     residents,
@@ -38,6 +39,7 @@ from wantong.border.gate.declarations.services import Document
 from wantong.border.gate.rules import FactsProblem, RuleBase
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.ground import actors
+from wantong.ground.actors import Actor
 from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 from wantong.ground.outbox import services as outbox
@@ -194,6 +196,30 @@ def test_a_step_that_is_delivered_twice_is_done_once(told, tmp_path):
     for event in Event.objects.filter(topic__startswith="gate.").order_by("id"):
         outbox.HANDLERS[event.topic](event)
     assert acts(run(declaration)) == expected
+
+
+def test_who_published_the_data_or_proposed_its_way_out_does_not_decide_on_a_peers_request(told, tmp_path):
+    agree([resident(n) for n in range(3)])
+    declaration = declare(residents(tmp_path / "r.csv", 3), PEER, publisher=LEI.id)
+    papers = [r["id"] for r in declaration.waiting_for if r["act"] == "confirm"]
+    with pytest.raises(p.OwnDataset):
+        services.act(LEI, declaration.id, "confirm", document=PAPER, requirements=papers)
+    assert "confirm" not in pictures.picture(declaration.id, LEI).possible
+    assert declaration not in pictures.worklist(LEI)
+
+    confirm(declaration, WU)  # at this moment Wu has no part in it
+    whitelist.approve(LEI, propose(WU).id)
+    assert waiting(run(declaration)) == set(papers), (
+        "now that Wu has proposed it, another person must confirm"
+    )
+    with pytest.raises(p.OwnProposal) as told_why:
+        services.act(WU, declaration.id, "confirm", document=PAPER, requirements=papers)
+    for lang in ("zh-hans", "zh-hant", "en", "pt"):
+        assert told_why.value.explain(lang)["next"]
+    picture = pictures.picture(declaration.id, WU)
+    assert "confirm" not in picture.possible and {need.id for need in picture.needs} == set(papers)
+    confirm(declaration, Actor("user:he", "He", frozenset({"approver"})))
+    assert declaration.state == "released"
 
 
 def _outgoing():

@@ -31,7 +31,8 @@ class Consignment:
     ``title`` is a language map (or one text, if nobody has said in which language); ``fields`` are the columns that
     are to leave; ``facts`` are named as in the rule base; ``subject_column`` holds
     the persons' identifiers, if it is personal data; ``sender`` and ``receiver`` are participant ids. ``retain_until``
-    is the day on which the receiver must have deleted it. Of an import also: ``sha256`` (hex), the digest that the
+    is the day on which the receiver must have deleted it; ``publisher`` is the actor (id) who offered the dataset to
+    others, if somebody did: he does not decide on its release. Of an import also: ``sha256`` (hex), the digest that the
     sender promised, and ``waybill``, what his gate says (see ``services.waybill``).
     """
 
@@ -49,6 +50,7 @@ class Consignment:
     agreement_id: str = ""
     subject_column: str = ""
     retain_until: dt.date | None = None
+    publisher: str = ""
     sha256: str = ""
     waybill: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,7 +91,7 @@ class Consignment:
 
     def digest(self, payload_sha256: str) -> str:
         """What this consignment is, wherever its payload lies: ``sha256:<hex>``."""
-        content = {k: v for k, v in self.__dict__.items() if k not in ("path", "sha256")}
+        content = {k: v for k, v in self.__dict__.items() if k not in ("path", "publisher", "sha256")}
         content["title"] = self.title if isinstance(self.title, str) else dict(self.title)
         content["facts"] = {name: repr(value) for name, value in self.facts.items()}
         content["fields"] = list(self.fields)
@@ -118,5 +120,6 @@ _TEXTS = {
     "sender": 200,
     "agreement_id": 200,
     "subject_column": 200,
+    "publisher": 200,
 }
-_OPTIONAL = frozenset({"agreement_id", "subject_column"})
+_OPTIONAL = frozenset({"agreement_id", "subject_column", "publisher"})

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wantong.border.gate.declarations import steps
 from wantong.border.gate.declarations.ledger import as_value, fold_of, get
 from wantong.border.gate.declarations.models import Action, Declaration, Obligation, State
-from wantong.border.gate.declarations.workflow import Projection, Workflow, apply
+from wantong.border.gate.declarations.workflow import Projection, apply
 from wantong.border.gate.rules import RuleBase
 from wantong.border.gate.rules.texts import texts
 from wantong.ground import i18n
@@ -97,7 +98,7 @@ def picture(declaration_id: uuid.UUID | str, viewer: Actor, lang: str = "en") ->
     declaration = get(declaration_id)
     projection = fold_of(declaration)
     decision = projection.decision or {}
-    possible = Workflow.load(projection.workflow).possible(projection, viewer)
+    possible = steps.possible(declaration, projection, viewer)
     rows = list(declaration.actions.order_by("number"))
     entries = [row.log_entry for row in rows if row.log_entry]
     return Picture(
@@ -133,10 +134,10 @@ def _obligation(duty: Obligation, lang: str) -> dict[str, Any]:
 
 def timeline(declaration: Declaration, lang: str = "en") -> list[Step]:
     """What happened, in order."""
-    steps, projection = [], Projection()
+    told, projection = [], Projection()
     for row in declaration.actions.order_by("number"):
         projection = apply(projection, as_value(row))
-        steps.append(
+        told.append(
             Step(
                 number=row.number,
                 act=row.act,
@@ -149,7 +150,7 @@ def timeline(declaration: Declaration, lang: str = "en") -> list[Step]:
                 log_entry=row.log_entry,
             )
         )
-    return steps
+    return told
 
 
 def needs(projection: Projection, possible: Sequence[str], lang: str) -> list[Need]:
@@ -200,7 +201,7 @@ def worklist(actor: Actor, *, limit: int = 100) -> list[Declaration]:
     stopped = Declaration.objects.filter(state__in=(State.WAITING, State.HELD)).order_by("created_at")
     for declaration in stopped.iterator(chunk_size=100):
         projection = fold_of(declaration)
-        possible = set(Workflow.load(projection.workflow).possible(projection, actor))
+        possible = set(steps.possible(declaration, projection, actor))
         acts = {r["act"] for r in projection.waiting_for} | ({"resume"} if projection.by_hand else set())
         if acts & possible:
             found.append(declaration)

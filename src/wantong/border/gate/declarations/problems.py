@@ -8,7 +8,9 @@ from wantong.border.gate.declarations.workflow import (
     ActIncomplete,
     ActNotAllowed,
     ActNotPossible,
+    OwnDataset,
     OwnDeclaration,
+    OwnProposal,
 )
 from wantong.ground.problems import Problem
 
@@ -20,7 +22,9 @@ __all__ = [
     "BadDocument",
     "ColumnsMissing",
     "OnwardForbidden",
+    "OwnDataset",
     "OwnDeclaration",
+    "OwnProposal",
     "PayloadDiffers",
     "PayloadMissing",
     "PayloadUnreadable",

@@ -28,7 +28,7 @@ from wantong.border.gate.declarations.problems import (
     ColumnsMissing,
     TransferReplayed,
 )
-from wantong.border.gate.declarations.steps import recall_soon, settle_locked
+from wantong.border.gate.declarations.steps import proposer, recall_soon, settle_locked
 from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
 from wantong.ground import config
@@ -105,6 +105,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
                     "workflow": Workflow.load().version,
                     "consignment": digest,
                     "payload": {"sha256": sha256, "size": size},
+                    "publisher": consignment.publisher,
                     "facts": dict(consignment.facts),
                 },
             )
@@ -140,8 +141,8 @@ def act(
 
     ``requirements`` are the ids (see ``Declaration.waiting_for``) that ``confirm`` and ``explain`` meet; ``approve``
     and ``authority_decision`` meet all open ones of their kind. ``facts`` are the answers of ``answer_facts``.
-    Raises UnknownDeclaration, ActNotPossible, ActNotAllowed, OwnDeclaration, ActIncomplete, BadDocument and
-    FactsProblem.
+    Raises UnknownDeclaration, ActNotPossible, ActNotAllowed, OwnDeclaration, OwnDataset, OwnProposal, ActIncomplete,
+    BadDocument and FactsProblem.
     """
     declaration, projection = lock(declaration_id)
     workflow = Workflow.load(projection.workflow)
@@ -158,7 +159,8 @@ def act(
         "requirements": bool(meets),
         "facts": bool(facts),
     }
-    workflow.check(projection, actor, act, [name for name, there in given.items() if there])
+    there = [name for name, is_there in given.items() if is_there]
+    workflow.check(projection, actor, act, there, proposer=proposer(declaration, projection))
     if act in _MEETING:
         expected = {i for i, r in waiting.items() if r["act"] == act}
         if not meets or not set(meets) <= expected:

@@ -37,7 +37,7 @@ from wantong.border.gate.declarations.decision import (
 from wantong.border.gate.declarations.ledger import GATE, do, fold_of, get, lock, tell, then
 from wantong.border.gate.declarations.models import Declaration, Direction, Passenger, SenderYear, State
 from wantong.border.gate.declarations.problems import PayloadDiffers
-from wantong.border.gate.declarations.workflow import Projection
+from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.gate.whitelist.catalogue import PSEUDONYM
@@ -202,10 +202,21 @@ def _refuse(declaration: Declaration, projection: Projection, actor: Actor, prob
 
 
 def _met(declaration: Declaration, projection: Projection, wanted: Sequence[Requirement]) -> set[str]:
-    """The requirements that are met: by people's acts, or because the gate sees that they are."""
-    met = set(projection.met)
+    """The requirements that are met: by people's acts, or because the gate sees that they are.
+
+    The act of somebody who turns out to have had a part in this himself (he proposed the whitelist item that now
+    covers the data) does not count: it takes another person.
+    """
+    flow = Workflow.load(projection.workflow)
     kinds = {r.kind for r in wanted}
     item = _item(declaration, projection) if kinds & {"catalogue", "pseudonym", "consent"} else None
+    by = item.proposed_by if item else ""
+    met = {
+        r.id
+        for r in wanted
+        if r.id in projection.met
+        and not (r.act and flow.part(projection, projection.met_by[r.id], r.act, by))
+    }
     if item is not None:
         met.add("catalogue:whitelist")
         if item.fields.get(declaration.subject_column) == PSEUDONYM:
@@ -228,6 +239,22 @@ def _item(declaration: Declaration, projection: Projection) -> WhitelistItem | N
         timezone.localdate(),
         personal=personal,
     )
+
+
+def proposer(declaration: Declaration, projection: Projection) -> str:
+    """Who proposed the whitelist item that covers an export at present; empty if none does."""
+    exported = declaration.direction == Direction.EXPORT
+    item = _item(declaration, projection) if exported else None
+    return item.proposed_by if item else ""
+
+
+def possible(declaration: Declaration, projection: Projection, actor: Actor) -> list[str]:
+    """The acts that ``actor`` may do now, four eyes considered."""
+    flow = Workflow.load(projection.workflow)
+    found = flow.possible(projection, actor)
+    if not any(flow.acts[act].apart for act in found):
+        return found
+    return flow.possible(projection, actor, proposer=proposer(declaration, projection))
 
 
 def _scope(declaration: Declaration) -> dict[str, Any]:

@@ -40,6 +40,28 @@ class OwnDeclaration(Problem):
     status: ClassVar[int] = 403
 
 
+class OwnDataset(Problem):
+    """Who published a dataset may not decide on its release."""
+
+    slug: ClassVar[str] = "own-dataset"
+    status: ClassVar[int] = 403
+
+
+class OwnProposal(Problem):
+    """Who proposed the whitelist item that lets data go may not decide on its release."""
+
+    slug: ClassVar[str] = "own-proposal"
+    status: ClassVar[int] = 403
+
+
+OWN: Mapping[str, type[Problem]] = {
+    "declarer": OwnDeclaration,
+    "publisher": OwnDataset,
+    "proposer": OwnProposal,
+}
+"""The parts that a workflow keeps apart from deciding, and the problem of who has one and decides."""
+
+
 class ActIncomplete(Problem):
     """``act`` came without something it needs (``missing``)."""
 
@@ -49,12 +71,12 @@ class ActIncomplete(Problem):
 
 @dataclass(frozen=True)
 class Rule:
-    """One act of a workflow. ``to`` None: the state stays."""
+    """One act of a workflow. ``to`` None: the state stays; ``apart``: the parts (:data:`OWN`) that exclude from it."""
 
     origins: frozenset[str]
     to: str | None
     who: frozenset[str]
-    not_declarer: bool
+    apart: tuple[str, ...]
     needs: frozenset[str]
 
 
@@ -72,29 +94,41 @@ class Workflow:
         """The procedure ``version``, by default the current one. Raises KeyError for one that never was."""
         return _load(version)
 
-    def check(self, projection: Projection, actor: Actor, act: str, given: Iterable[str] = ()) -> None:
+    def check(
+        self, projection: Projection, actor: Actor, act: str, given: Iterable[str] = (), *, proposer: str = ""
+    ) -> None:
         """That ``actor`` may do ``act`` now, having ``given`` what it needs.
 
-        Raises ActNotPossible, ActNotAllowed, OwnDeclaration or ActIncomplete.
+        ``proposer`` is who proposed the whitelist item that covers the data at present. Raises ActNotPossible,
+        ActNotAllowed, OwnDeclaration, OwnDataset, OwnProposal or ActIncomplete.
         """
         rule = self.acts.get(act)
         if rule is None or projection.state not in rule.origins:
             raise ActNotPossible(act=act, state=projection.state or "none")
         if not capacities(actor) & rule.who:
             raise ActNotAllowed(act=act, roles=", ".join(sorted(rule.who)))
-        if rule.not_declarer and actor.id == projection.declared_by:
-            raise OwnDeclaration(act=act)
+        if part := self.part(projection, actor.id, act, proposer):
+            raise OWN[part](act=act)
         if missing := rule.needs - set(given):
             raise ActIncomplete(act=act, missing=", ".join(sorted(missing)))
 
-    def possible(self, projection: Projection, actor: Actor) -> list[str]:
+    def part(self, projection: Projection, actor: str, act: str, proposer: str) -> str | None:
+        """The part of ``actor`` (an id) that keeps him from ``act``, None if he has none; see :data:`OWN`."""
+        holders = {
+            "declarer": projection.declared_by,
+            "publisher": projection.published_by,
+            "proposer": proposer,
+        }
+        return next((part for part in self.acts[act].apart if holders[part] == actor), None)
+
+    def possible(self, projection: Projection, actor: Actor, *, proposer: str = "") -> list[str]:
         """The acts that ``actor`` may do now."""
         return [
             act
             for act, rule in self.acts.items()
             if projection.state in rule.origins
             and capacities(actor) & rule.who
-            and not (rule.not_declarer and actor.id == projection.declared_by)
+            and not self.part(projection, actor.id, act, proposer)
         ]
 
 
@@ -123,18 +157,21 @@ class Action:
 class Projection:
     """What a declaration is after its actions.
 
-    ``facts`` are the declared ones with later answers over them; ``met`` maps a requirement to the number of the
-    action (from 1) that met it; ``waiting_for`` are the open requirements as the last wait or hold named them;
+    ``published_by`` is who offered the dataset, empty if nobody did; ``facts`` are the declared ones with later answers
+    over them; ``met`` maps a requirement to the number of the action (from 1) that met it, ``met_by`` to the one who
+    did it; ``waiting_for`` are the open requirements as the last wait or hold named them;
     ``by_hand``: a person has stopped it, and only a person sets it going again.
     """
 
     workflow: str = ""
     state: str = ""
     declared_by: str = ""
+    published_by: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     classification: Mapping[str, Any] | None = None
     decision: Mapping[str, Any] | None = None
     met: Mapping[str, int] = field(default_factory=dict)
+    met_by: Mapping[str, str] = field(default_factory=dict)
     waiting_for: tuple[Mapping[str, Any], ...] = ()
     reason: str = ""
     by_hand: bool = False
@@ -162,7 +199,8 @@ def apply(before: Projection, action: Action) -> Projection:
     data = action.data
     match action.act:
         case "declare":
-            return replace(after, declared_by=action.actor, facts=dict(data["facts"]))
+            publisher = data.get("publisher", "")
+            return replace(after, declared_by=action.actor, published_by=publisher, facts=dict(data["facts"]))
         case "classify":
             return replace(after, classification=data)
         case "decide":
@@ -173,7 +211,10 @@ def apply(before: Projection, action: Action) -> Projection:
         case "wait" | "hold" | "refuse":
             by_hand = (action.act == "hold" and action.actor.startswith("user:")) or before.by_hand
             waiting = tuple(data.get("waiting_for", () if action.act == "refuse" else before.waiting_for))
-            return replace(after, waiting_for=waiting, reason=action.note, by_hand=by_hand)
+            # what the gate itself names as open is not met, even if it was: four eyes may have become two
+            named = {r["id"] for r in data.get("waiting_for", ())}
+            met = {key: n for key, n in before.met.items() if key not in named}
+            return replace(after, met=met, waiting_for=waiting, reason=action.note, by_hand=by_hand)
         case "abandon":
             return replace(after, waiting_for=(), deliverable=None, reason=action.note)
         case "resume":
@@ -181,7 +222,12 @@ def apply(before: Projection, action: Action) -> Projection:
         case "answer_facts":
             return replace(after, facts={**before.facts, **data["facts"]})
         case "confirm" | "explain" | "approve" | "authority_decision":
-            return replace(after, met={**before.met, **dict.fromkeys(data["requirements"], number)})
+            now = data["requirements"]
+            return replace(
+                after,
+                met={**before.met, **dict.fromkeys(now, number)},
+                met_by={**before.met_by, **dict.fromkeys(now, action.actor)},
+            )
         case "release":
             # a hold by hand may come before the gate has looked; whatever follows, nothing is released unseen
             if before.classification is None or before.decision is None:
@@ -209,7 +255,7 @@ def _load(version: str | None) -> Workflow:
                 origins=frozenset(rule["from"]),
                 to=rule.get("to"),
                 who=frozenset(rule["who"]),
-                not_declarer=rule.get("not_declarer", False),
+                apart=tuple(rule.get("apart", ())),
                 needs=frozenset(rule.get("needs", ())),
             )
             for name, rule in content["acts"].items()
