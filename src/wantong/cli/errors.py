@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -11,6 +10,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import click
 
 from wantong.ground.i18n import LANGUAGES
+from wantong.ground.plain import json_text, shown
 from wantong.ground.problems import Problem
 
 P = ParamSpec("P")
@@ -38,12 +38,12 @@ def language() -> str:
 def say(problem: Problem, *, as_json: bool = False, lang: str | None = None) -> NoReturn:
     """Print the problem to standard error and exit with 2."""
     if as_json:
-        click.echo(json.dumps(problem.to_dict(lang or language()), ensure_ascii=False, default=str), err=True)
+        click.echo(json_text(problem.to_dict(lang or language()), indent=None, default=str), err=True)
     else:
         texts = problem.explain(lang or language())
-        click.echo(click.style(texts["title"], fg="red", bold=True), err=True)
-        click.echo(texts["detail"], err=True)
-        click.echo(texts["next"], err=True)
+        click.echo(click.style(shown(texts["title"]), fg="red", bold=True), err=True)
+        click.echo(shown(texts["detail"], lines=True), err=True)
+        click.echo(shown(texts["next"], lines=True), err=True)
     raise SystemExit(2)
 
 

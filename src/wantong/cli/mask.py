@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from wantong.cli.errors import language
 from wantong.ground.i18n import LANGUAGES, t
+from wantong.ground.plain import json_text, shown
 from wantong.ground.problems import Problem
 
 
@@ -54,26 +54,26 @@ def command(
         report = mask(file, out, _profiles(profile_file), key=key_file.read_bytes() if key_file else None)
     except Problem as problem:
         words = problem.explain(lang)
-        raise click.ClickException(f"{words['title']}. {words['detail']} {words['next']}") from None
+        raise click.ClickException(shown(f"{words['title']}. {words['detail']} {words['next']}")) from None
     told = report.to_dict(lang)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        click.echo(json_text(told))
         return
     for column in told["columns"]:
-        place = column["column"] or "—"
+        place = shown(column["column"] or "—")
         kinds = ", ".join(f"{kind} {count}" for kind, count in column["kinds"].items())
         click.echo(
             f"{place}: {', '.join(column['profiles'])}, {column['cells_changed']}"
             + (f" ({kinds})" if kinds else "")
         )
     for remark in told["remarks"]:
-        click.echo(f"! {remark}")
+        click.echo(shown(f"! {remark}"))
     cells = sum(column["cells_changed"] for column in told["columns"])
     click.echo(
         t(
             "mask.cli.written",
             lang,
-            target=out,
+            target=shown(str(out)),
             rows=told["rows_out"],
             columns=len(told["columns"]),
             cells=cells,

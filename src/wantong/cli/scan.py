@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import date
@@ -13,6 +12,7 @@ import click
 
 from wantong.cli.errors import language
 from wantong.ground.i18n import LANGUAGES, pick, t
+from wantong.ground.plain import json_text, shown
 
 
 @click.command("scan")
@@ -51,7 +51,7 @@ def command(
     with _Bar(sys.stderr.isatty()) as bar:
         report = scan(paths, progress=bar.moved, engine=engine, on=day, declared=declared)
     if as_json:
-        click.echo(json.dumps(report.to_dict(lang or "en"), ensure_ascii=False, indent=2))
+        click.echo(json_text(report.to_dict(lang or "en")))
     else:
         _show(report, lang or language())
     if any(not getattr(problem, "complete", False) for problem in report.problems):
@@ -76,7 +76,7 @@ class _Bar:
             )
 
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 DownloadColumn(),
                 TransferSpeedColumn(),
@@ -98,7 +98,7 @@ class _Bar:
     def moved(self, path: str, done: int, total: int) -> None:
         if self._progress:
             self._progress.update(
-                self._task, description=Path(path).name[-40:], completed=done, total=total or None
+                self._task, description=shown(Path(path).name[-40:]), completed=done, total=total or None
             )
 
 
@@ -112,7 +112,7 @@ def _show(report: Any, lang: str) -> None:
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
     told = report.to_dict(lang)
     for path in dict.fromkeys(row["path"] for row in told["findings"]):
-        console.print(Text(path, style="bold"))
+        console.print(Text(shown(path), style="bold"))
         table = Table(
             box=None, pad_edge=False, show_header=path == told["findings"][0]["path"], header_style="dim"
         )
@@ -125,8 +125,8 @@ def _show(report: Any, lang: str) -> None:
             name = pick(kind(row["kind"]).names, lang).text
             what = Text(f"{name} ({row['kind']})\n").append(row["reason"], style="dim")
             numbers = f"{row['count']:,}", f"{row['confidence']:.2f}"
-            # Text, never markup: cells come from files
-            table.add_row(Text(row["column"] or "—"), what, *numbers, Text(row["sample"]))
+            # Text, never markup, and controls written out: names and cells come from files
+            table.add_row(Text(shown(row["column"] or "—")), what, *numbers, Text(shown(row["sample"])))
         console.print(table)
     if not told["findings"]:
         console.print(Text(t("scan.grade.nothing", lang)))
@@ -135,10 +135,10 @@ def _show(report: Any, lang: str) -> None:
         console.print(Text(f"{law}: {_in_short(law, grade, lang)}  {grade['reason']}"))
     for problem in report.problems:
         if getattr(problem, "complete", False):  # the others stand among the questions
-            console.print(Text(f"! {problem.explain(lang)['detail']}"))
+            console.print(Text(shown(f"! {problem.explain(lang)['detail']}")))
     for question in told["questions"]:
         place = " · ".join(part for part in (question["path"], question["column"]) if part)
-        console.print(Text(f"? {question['text']}" + (f"  [{place}]" if place else "")))
+        console.print(Text(shown(f"? {question['text']}" + (f"  [{place}]" if place else ""))))
 
 
 def _in_short(law: str, grade: dict[str, Any], lang: str) -> str:

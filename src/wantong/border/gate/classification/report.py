@@ -9,6 +9,7 @@ from typing import Any
 
 from wantong.border.gate.classification.kinds import Kind
 from wantong.ground import i18n
+from wantong.ground.plain import stored
 from wantong.ground.problems import Problem
 
 Reason = tuple[str, Mapping[str, Any]]
@@ -44,12 +45,12 @@ class Finding:
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
         """The finding as in ``wantong scan --json``."""
         return {
-            "path": self.path,
+            "path": stored(self.path),
             "kind": self.kind,
-            "column": self.column,
+            "column": None if self.column is None else stored(self.column),
             "count": self.count,
             "confidence": round(self.confidence, 3),
-            "sample": self.sample,
+            "sample": stored(self.sample),
             "reason": explain(self.reasons, lang),
         }
 
@@ -72,7 +73,8 @@ class Question:
             text = i18n.t(
                 f"scan.question.{self.id}", lang, **{k: _named(v, lang) for k, v in self.params.items()}
             )
-        return {"id": self.id, "path": self.path, "column": self.column, "text": text}
+        place = {"path": self.path, "column": self.column}
+        return {"id": self.id, **{k: v and stored(v) for k, v in place.items()}, "text": stored(text)}
 
 
 def _named(value: Any, lang: str) -> Any:

@@ -15,7 +15,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -28,6 +28,7 @@ from .problems import (
     Encrypted,
     LimitReached,
     LinkSkipped,
+    Missing,
     MixedEncoding,
     NotAFile,
     ReadProblem,
@@ -76,18 +77,21 @@ class _Reading:
         self._done = self._total = 0
 
     def path(self, path: Path, place: str) -> Iterator[Chunk | ReadProblem]:
-        if path.is_dir():
-            if self._progress:
-                self._total = _size_of_folder(path, self._budget.limits.entries)
-            yield from self._folder(path, place.rstrip("/"), 1)
-            return
         try:
-            source = FileSource(path, place)
+            source = None if path.is_dir() else FileSource(path, place)
         except ReadProblem as problem:
             yield problem
             return
         except OSError as error:
             yield Unreadable(place, error.strerror or type(error).__name__)
+            return
+        except ValueError:  # a NUL in its name
+            yield Missing(place)
+            return
+        if source is None:
+            if self._progress:
+                self._total = _size_of_folder(path, self._budget.limits)
+            yield from self._folder(path, place.rstrip("/"), 1)
             return
         self._total = source.size
         yield from self._top_level(source)
@@ -106,18 +110,27 @@ class _Reading:
             self._budget.check_time(inside)
             if entry.is_symlink():
                 yield LinkSkipped(inside)
-            elif entry.is_dir(follow_symlinks=False):
-                yield from self._folder(Path(entry.path), inside, depth + 1)
-            elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-                yield NotAFile(inside)
-            else:
-                self._budget.spend_entry(inside)
-                try:
-                    source = FileSource(Path(entry.path), inside)
-                except ReadProblem as problem:
-                    yield problem
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    source = None
+                elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+                    yield NotAFile(inside)
                     continue
-                yield from self._top_level(source)
+                else:
+                    self._budget.spend_entry(inside)
+                    source = FileSource(Path(entry.path), inside)
+            except ReadProblem as problem:
+                if isinstance(problem, LimitReached):
+                    raise
+                yield problem
+            except OSError as error:  # gone since the folder was listed, or its path is too long
+                yield Unreadable(inside, error.strerror or type(error).__name__)
+            else:
+                if source is None:
+                    yield from self._folder(Path(entry.path), inside, depth + 1)
+                else:
+                    yield from self._top_level(source)
 
     def _top_level(self, source: FileSource) -> Iterator[Chunk | ReadProblem]:
         if self._progress:
@@ -271,13 +284,20 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lstrip(".").lower()[:16] or "binary"
 
 
-def _size_of_folder(folder: Path, entries: int) -> int:
-    total = 0
-    for count, path in enumerate(folder.rglob("*")):
-        if count > entries:
-            break
-        if path.is_file() and not path.is_symlink():
-            total += path.stat().st_size
+def _size_of_folder(folder: Path, limits: Limits) -> int:
+    """Bytes of a folder's files, for the progress bar: what cannot be told now is told when it is read."""
+    total = seen = 0
+    top = str(folder).count(os.sep)
+    for place, inside, names in os.walk(folder):
+        if place.count(os.sep) - top >= limits.folder_depth:
+            inside.clear()
+        for name in names:
+            seen += 1
+            if seen > limits.entries:
+                return total
+            with suppress(OSError):
+                found = os.lstat(os.path.join(place, name))  # noqa: PTH118  (a path is not made for each of a million)
+                total += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return total
 
 
