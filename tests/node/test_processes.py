@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -21,11 +22,12 @@ pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 ROOT = Path(__file__).parents[2]
 
 
-def wantong(*arguments: str | Path, **options) -> subprocess.Popen[str]:
+def wantong(*arguments: str | Path, log: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+    """A command under way. ``log`` takes its standard error: a file for what writes more than a pipe holds."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
     return subprocess.Popen(
         [sys.executable, "-m", "wantong", *map(str, arguments)],
-        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        env=environment, text=True, stdout=subprocess.PIPE, stderr=log,
     )  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -121,3 +123,74 @@ def operator(
         click.echo(t("node.password", language(), password=password))
     if token:
         click.echo(t("node.token", language(), token=make_token(user, "made on the command line")))
+
+
+@command.command()
+@DIRECTORY
+@click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
+@explained
+def backup(directory: Path, archive: Path) -> None:
+    """Write the node of DIR, running or not, into one file ARCHIVE.
+
+    It holds private keys and personal data: keep it encrypted, and apart from the node.
+    """
+    from wantong.node import backup
+
+    with _progress() as progress:
+        made = backup.backup(directory, archive, progress)
+    rows = sum(table["rows"] for table in made.tables.values())
+    click.echo(t("node.backed-up", language(), archive=archive, rows=rows, files=len(made.files)))
+
+
+@command.command()
+@click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@DIRECTORY
+@click.option("--database", metavar="URL", help="put the tables there; must be empty  [default: as it was]")
+@explained
+def restore(archive: Path, directory: Path, database: str | None) -> None:
+    """Bring a node back from ARCHIVE into DIR, compare everything, and audit its log.
+
+    Only when the node that was backed up is gone: two nodes with one log would contradict each other.
+    """
+    from wantong.node import backup
+
+    with _progress() as progress:
+        back = backup.restore(archive, directory, database=database, progress=progress)
+    lang = language()
+    click.echo(t("node.restored", lang, directory=directory, made_at=back.manifest.made_at))
+    for sentence in back.log.explain(lang):
+        click.echo(f"  {sentence}")
+
+
+@command.command()
+@DIRECTORY
+@click.argument("database", metavar="URL")
+@explained
+def move(directory: Path, database: str) -> None:
+    """Move the tables of the node of DIR into the empty database URL (sqlite:FILE or postgresql://…).
+
+    A running node pauses meanwhile. Every table is compared before the node uses the new one.
+    """
+    from wantong.node import move
+
+    with _progress() as progress:
+        moved = move.anyhow(directory, database, progress)
+    rows = sum(table.rows for table in moved.values())
+    click.echo(t("node.moved", language(), rows=rows, tables=len(moved)))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """One line on a terminal's standard error that says what is being done and how far it is."""
+    shown = sys.stderr.isatty()
+
+    def progress(what: str, done: int, total: int) -> None:
+        if shown:
+            said = t(f"node.progress.{what}", language())
+            click.echo(f"\r\x1b[K{said} {100 * done // max(total, 1)} %", nl=False, err=True)
+
+    try:
+        yield progress
+    finally:
+        if shown:
+            click.echo("\r\x1b[K", nl=False, err=True)

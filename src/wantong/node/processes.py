@@ -42,14 +42,19 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Starts children, restarts those that die (0.2 s, doubling to 10 s), stops all within ``grace`` seconds."""
+    """Starts children, restarts those that die (0.2 s, doubling to 10 s), stops all within ``grace`` seconds.
+
+    ``between`` is called while none of them runs, between the stop and the start of a reload.
+    """
 
     environment: Mapping[str, str]
     output: IO[Any] | None = None
     notify: Callable[[str, str, Mapping[str, Any]], None] = lambda event, name, details: None
+    between: Callable[[], None] = lambda: None
     grace: float = 10.0
     children: list[Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _reload: threading.Event = field(default_factory=threading.Event)
 
     def add(self, name: str, command: Sequence[str]) -> None:
         self.children.append(Child(name, command))
@@ -58,12 +63,22 @@ class Supervisor:
         """Make :meth:`run` return; safe in a signal handler."""
         self._stop.set()
 
+    def request_reload(self) -> None:
+        """Make :meth:`run` stop all children and start them anew; safe in a signal handler."""
+        self._reload.set()
+
     def run(self) -> None:
         """Start everything and watch it until :meth:`request_stop`."""
         try:
             for child in self.children:
                 self._start(child)
             while not self._stop.wait(0.1):
+                if self._reload.is_set():
+                    self._reload.clear()
+                    self._stop_all()
+                    self.between()
+                    for child in self.children:
+                        self._start(child)
                 for child in self.children:
                     self._revive(child)
         finally:

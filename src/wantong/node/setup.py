@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -120,13 +121,23 @@ PREPARED = "run/prepared"
 
 def _edition(directory: Path) -> str:
     """What a database and keys must fit: this version, its migrations, the settings file."""
+    settings = (directory / "node.toml").read_text("utf-8")
+    return hashlib.sha256("\n".join((schema(), settings)).encode()).hexdigest()
+
+
+def schema() -> str:
+    """Names the structure of the tables: a digest over this version and its migrations."""
     package = Path(wantong.__file__).parent
-    parts = [
-        wantong.__version__,
-        *sorted(str(p.relative_to(package)) for p in package.glob("**/migrations/0*.py")),
-    ]
-    parts.append((directory / "node.toml").read_text("utf-8"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    migrations = sorted(str(path.relative_to(package)) for path in package.glob("**/migrations/0*.py"))
+    return hashlib.sha256("\n".join((wantong.__version__, *migrations)).encode()).hexdigest()
+
+
+def change_database(directory: Path, url: str) -> None:
+    """Name another database in ``node.toml``; everything else there stays as it was written."""
+    file = directory / "node.toml"
+    line = re.compile(r"^database\s*=.*$", re.MULTILINE)
+    text = line.sub(lambda _: f"database = {_toml(url)}", file.read_text("utf-8"), count=1)
+    _replace(file, text.encode())
 
 
 def generate_keys(node: NodeConfig) -> None:

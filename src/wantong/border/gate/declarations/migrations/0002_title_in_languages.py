@@ -3,7 +3,8 @@ from django.db import migrations, models
 
 def keep(apps, schema_editor):
     """What was called by one string goes by it in every language."""
-    for declaration in apps.get_model("declarations", "Declaration").objects.iterator():
+    declarations = apps.get_model("declarations", "Declaration").objects.using(schema_editor.connection.alias)
+    for declaration in declarations.iterator():
         declaration.titles = declaration.title
         declaration.save(update_fields=["titles"])
 

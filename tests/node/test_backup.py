@@ -1,0 +1,298 @@
+"""A node in one file and back, and from one database into another, while people go on working with it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sqlite3
+import tarfile
+import threading
+import uuid
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.node.test_processes import children, folder, wait_for, wantong  # noqa: F401 - a fixture
+
+from wantong.node import backup, config
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+
+@pytest.fixture
+def running(folder: Path):  # noqa: F811
+    """A node that runs; its log lines, which are many here, go to a file."""
+    url = config.load(folder).node.url
+    with (folder / "run" / "node.log").open("w") as log:
+        process = wantong("node", "run", folder, log=log)
+        try:
+            wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+            yield process, url
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path):
+    """An empty database that the node does not use: on PostgreSQL if the suite has one, else a file."""
+    url = os.environ.get("WANTONG_TEST_DATABASE", "")
+    if not url:
+        yield f"sqlite:{tmp_path}/elsewhere.sqlite3"
+        return
+    import psycopg
+
+    name = f"elsewhere_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def said(*arguments: str | Path) -> str:
+    """What a command prints; it must succeed."""
+    process = wantong(*arguments)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return out
+
+
+def refused(*arguments: str | Path) -> str:
+    """What a command says that must refuse."""
+    process = wantong(*arguments)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    return errors
+
+
+class Clerk(threading.Thread):
+    """Registers one document after the other, asking again until it is acknowledged; each exactly once."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(daemon=True)
+        self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self.acknowledged: list[str] = []
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        while not self.done.is_set():
+            self.acknowledged.append(self.register(len(self.acknowledged)))
+
+    def register(self, number: int) -> str:
+        key = str(uuid.uuid4())
+
+        def ask() -> str | None:
+            answer = self.http.post(
+                "/api/verification/registrations",
+                files={"document": (f"{number}.pdf", b"%%PDF-1.4 %d" % number)},
+                data={"kind": "degree"},
+                headers={"Idempotency-Key": key},
+            )
+            assert answer.status_code in (201, 503), answer.text
+            return answer.json()["registration_id"] if answer.status_code == 201 else None
+
+        return wait_for(ask, 60)
+
+    def goes_on(self) -> None:
+        count = len(self.acknowledged) + 2  # one of them may have been under way
+        wait_for(lambda: len(self.acknowledged) > count)
+
+    def stop(self) -> list[str]:
+        self.done.set()
+        self.join(60)
+        return self.acknowledged
+
+
+@pytest.fixture
+def clerk(folder, running):  # noqa: F811
+    token = (
+        said("node", "operator", folder, "lin", "--role", "declarer", "--token").split("token: ")[1].strip()
+    )
+    clerk = Clerk(running[1], token)
+    clerk.start()
+    wait_for(lambda: len(clerk.acknowledged) >= 3)
+    yield clerk
+    clerk.stop()
+
+
+def logged(directory: Path) -> int:
+    """How many entries the log's own database has."""
+    with closing(sqlite3.connect(directory / "log" / "log.db")) as log:
+        return int(log.execute("SELECT size FROM head").fetchone()[0])
+
+
+def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_path, elsewhere):  # noqa: F811
+    before = list(clerk.acknowledged)
+    archive = tmp_path / "node.tar"
+    said("node", "backup", folder, archive)
+    clerk.stop()
+    running[0].terminate()
+    running[0].wait(30)
+    assert archive.stat().st_mode & 0o077 == 0
+
+    back = tmp_path / "back"
+    out = said("node", "restore", archive, back, "--database", elsewhere)
+    assert "every table is what it was" in out and "all tiles and signatures correct" in out
+    assert config.load(back).database == elsewhere
+    rows = [json.loads(line) for line in tarred(archive)["tables/verification.Registration"].splitlines()]
+    assert {str(uuid.UUID(row["id"])) for row in rows} >= set(before)
+    # the log was read after the tables: everything they call logged is in it
+    entries = [json.loads(line) for line in tarred(archive)["tables/log.LogEntry"].splitlines()]
+    assert logged(back) >= sum(entry["index"] is not None for entry in entries)
+
+    process = wantong("node", "run", back, log=(tmp_path / "node.log").open("w"))
+    try:
+        wait_for(lambda: httpx.get(f"{running[1]}/readyz").status_code == 200)
+        again = Clerk(running[1], clerk.http.headers["Authorization"].split()[1])
+        again.register(0)
+        # what was recorded and not yet logged when the backup was made is logged now
+        wait_for(lambda: logged(back) >= len(rows) + 1)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_a_running_node_moves_and_nothing_is_lost(folder, running, clerk, elsewhere):  # noqa: F811
+    before = {pid for pid, command in children(running[0].pid).items() if "wantong.node" in command}
+    out = said("node", "move", folder, elsewhere)
+    assert "moved and compared" in out
+    assert config.load(folder).database == elsewhere
+    clerk.goes_on()
+    acknowledged = clerk.stop()
+    assert not before & children(running[0].pid).keys()
+    for registration in acknowledged:
+        answer = httpx.get(f"{running[1]}/api/verification/registrations/{registration}/status")
+        assert answer.json()["state"] == "valid"
+    wait_for(lambda: logged(folder) == len(acknowledged))
+    with closing(sqlite3.connect(folder / "db.sqlite3")) as old:
+        [left] = old.execute("SELECT count(*) FROM verification_registration").fetchone()
+    assert 0 < left < len(acknowledged)
+
+
+def test_a_move_that_is_killed_leaves_the_node_where_it_was(folder, running, clerk, elsewhere):  # noqa: F811
+    process = wantong("node", "move", folder, elsewhere)
+
+    def mover() -> int | None:
+        return next((p for p, c in children(running[0].pid).items() if "wantong.node.move" in c), None)
+
+    os.kill(wait_for(mover), signal.SIGKILL)
+    clerk.goes_on()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2 and "The database cannot be used" in errors
+    assert config.load(folder).database == "sqlite:db.sqlite3"
+    acknowledged = clerk.stop()
+    wait_for(lambda: logged(folder) == len(acknowledged))
+
+
+def test_a_database_in_use_is_not_moved_into(folder, tmp_path):  # noqa: F811
+    said("node", "move", folder, f"sqlite:{tmp_path}/first.sqlite3")
+    said("node", "operator", folder, "lin", "--role", "declarer")
+    errors = refused("node", "move", folder, f"sqlite:{tmp_path}/first.sqlite3")
+    assert "the database is not empty" in errors
+    errors = refused("node", "move", folder, "postgresql://nobody@127.0.0.1:1/nothing")
+    assert "The database cannot be used" in errors and "127.0.0.1" in errors
+    assert config.load(folder).database == f"sqlite:{tmp_path}/first.sqlite3"
+
+
+# ------------------------------------------------------------------------------------------ bad archives
+
+
+def tarred(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as file:
+        return {member.name: file.extractfile(member).read() for member in file}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("archive")
+    said(
+        "node",
+        "init",
+        place / "node",
+        "--jurisdiction",
+        "hk",
+        "--url",
+        "http://127.0.0.1:1",
+        "--id",
+        "hk.test.example",
+    )
+    said("node", "backup", place / "node", place / "node.tar")
+    return place / "node.tar"
+
+
+@given(data=st.data())
+def test_no_damage_goes_unseen_and_nothing_is_left(archive: Path, tmp_path_factory, data):
+    content = bytearray(archive.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        del content[at:]
+    else:
+        content[at] ^= data.draw(st.integers(1, 255))
+    place = tmp_path_factory.mktemp("damaged")
+    damaged, target = place / "node.tar", place / "back"
+    damaged.write_bytes(content)
+    target.mkdir()
+    try:
+        manifest = backup._unpacked(damaged, target, lambda *_: None)
+    except backup.NotABackup:
+        return
+    # a byte between the members, which are padded, is nobody's
+    assert tarred(damaged) == tarred(archive)
+    assert manifest.participant_id == "hk.test.example"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../out", "/etc/cron.d/x", "blobs/../../out", "keys/.ssh", "run/worker.sock", "blobs/a b", "x"],
+)
+def test_names_that_have_no_place(archive: Path, tmp_path: Path, name: str):
+    rewritten(archive, tmp_path / "bad.tar", tarfile.TarInfo(name))
+    assert "has no place in it" in refused("node", "restore", tmp_path / "bad.tar", tmp_path / "back")
+    assert list((tmp_path / "back").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "bad.tar"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_only_files_have_a_place(archive: Path, tmp_path: Path, kind: bytes):
+    member = tarfile.TarInfo("blobs/x")
+    member.type, member.linkname = kind, "/etc/passwd"
+    rewritten(archive, tmp_path / "bad.tar", member)
+    assert "has no place in it" in refused("node", "restore", tmp_path / "bad.tar", tmp_path / "back")
+
+
+def test_rows_that_the_manifest_does_not_count_are_seen(archive: Path, tmp_path: Path):
+    def forged(manifest: dict) -> None:
+        manifest["tables"]["log.LogEntry"]["rows"] = 1
+
+    rewritten(archive, tmp_path / "bad.tar", change=forged)
+    assert "log.LogEntry differs" in refused("node", "restore", tmp_path / "bad.tar", tmp_path / "back")
+
+
+def test_a_backup_of_another_version_is_named(archive: Path, tmp_path: Path):
+    rewritten(
+        archive, tmp_path / "old.tar", change=lambda manifest: manifest.update(schema="x", version="0.0.9")
+    )
+    assert "made by version 0.0.9" in refused("node", "restore", tmp_path / "old.tar", tmp_path / "back")
+
+
+def rewritten(
+    archive: Path, target: Path, first: tarfile.TarInfo | None = None, change=lambda manifest: None
+):
+    """The archive with one more member before the others, or with another manifest."""
+    with tarfile.open(target, "w") as new:
+        if first is not None:
+            new.addfile(first)
+        for name, content in tarred(archive).items():
+            if name == backup.MANIFEST:
+                manifest = json.loads(content)
+                change(manifest)
+                content = json.dumps(manifest).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            new.addfile(member, io.BytesIO(content))
