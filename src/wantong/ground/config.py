@@ -44,9 +44,14 @@ class NodeConfig:
         return self.directory / "outgoing"
 
     @property
-    def uploads(self) -> Path:
-        """Files while they are being received; emptied at every start."""
-        return self.directory / "uploads"
+    def passing(self) -> Path:
+        """What processes lay down in passing, uploads above all; a killed one's is removed by the next that starts."""
+        return self.directory / "passing"
+
+    @property
+    def declared(self) -> Path:
+        """Payloads that were sent in to be declared."""
+        return self.directory / "declared"
 
     @property
     def run(self) -> Path:

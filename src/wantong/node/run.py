@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -25,8 +24,6 @@ def run(directory: Path) -> None:
     settings = config.load(directory)
     logging.configure(settings.log_level, "node")
     setup.prepare_if_needed(directory)
-    shutil.rmtree(settings.node.uploads, ignore_errors=True)
-    settings.node.uploads.mkdir(mode=0o700)
     logger = structlog.get_logger("wantong.node")
 
     def notify(event: str, name: str, details: Mapping[str, Any]) -> None:

@@ -122,8 +122,6 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = WANTONG.url.startswith("https:")
 # several nodes may share a host (the bay on one machine does), and cookies do not know ports
 SESSION_COOKIE_NAME = f"session_{WANTONG.jurisdiction}"
 CSRF_COOKIE_NAME = f"csrf_{WANTONG.jurisdiction}"
-# uploads lie in the node's own folder while they are read, and what a killed process left there is removed at start
-FILE_UPLOAD_TEMP_DIR = WANTONG.uploads if folder else None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}

@@ -27,7 +27,7 @@ def main() -> None:
     from django.db import connection
 
     from wantong.border.gate.declarations import outgoing
-    from wantong.ground import config
+    from wantong.ground import config, drafts
     from wantong.ground.outbox import services
     from wantong.node import logging
 
@@ -51,6 +51,8 @@ def main() -> None:
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="outbox")
     services.release_leases()
     outgoing.sweep(config.current().outgoing)
+    drafts.settle_in(config.current().passing)
+    drafts.sweep(config.current().blobs)
     logger.info("worker.started", pid=os.getpid())
     while not stopping:
         (run / "worker.alive").touch()

@@ -17,8 +17,8 @@ from wantong.border.exchange.models import Agreement, Dataset, Negotiation, Rece
 from wantong.border.exchange.problems import BadMetadata, UnknownProcess
 from wantong.border.gate.declarations.models import Holding
 from wantong.border.trust import services as trust
-from wantong.ground import config
 from wantong.ground.http.auth import require
+from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["exchange"])
 CHUNK = 1 << 20
@@ -84,7 +84,7 @@ def catalogue_of_a_peer(request: HttpRequest, participant_id: str) -> list[dict[
     return list(services.request_catalog(participant_id))
 
 
-@router.post("/datasets", response={201: dict})
+@router.post("/datasets", response={201: dict}, url_name=begins_itself("publish-dataset"))
 def publish(
     request: HttpRequest, metadata: Form[str], file: File[UploadedFile]
 ) -> tuple[int, dict[str, Any]]:
@@ -94,9 +94,7 @@ def publish(
     except (ValueError, TypeError) as error:
         raise BadMetadata(reason=str(error)[:300]) from None
     name = Path(said.filename or file.name or "data").name
-    uploads = config.current().uploads
-    uploads.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uploads) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         with path.open("wb") as target:
             for chunk in file.chunks(CHUNK):
@@ -112,7 +110,7 @@ def withdraw(request: HttpRequest, dataset_id: str) -> dict[str, Any]:
     return crossings.dataset(services.withdraw_dataset(request.auth, dataset_id))
 
 
-@router.post("/negotiations", response={201: dict})
+@router.post("/negotiations", response={201: dict}, url_name=begins_itself("negotiate"))
 def negotiate(request: HttpRequest, new: NewNegotiation) -> tuple[int, dict[str, Any]]:
     """Ask another node for an agreement."""
     return 201, crossings.negotiation(services.negotiate(request.auth, **new.dict()))

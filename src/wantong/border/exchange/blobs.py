@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from wantong.ground import drafts
 
 PIECE = 1 << 20
 
@@ -33,11 +34,9 @@ def path(root: Path, sha256: str) -> Path:
 
 def store(root: Path, source: BinaryIO, largest: int | None = None) -> Blob:
     """Copy ``source`` into the store, piece by piece. Raises ValueError if it is longer than ``largest`` bytes."""
-    root.mkdir(parents=True, exist_ok=True)
-    draft = root / f".{secrets.token_hex(12)}"
     digest, size = hashlib.sha256(), 0
-    try:
-        with draft.open("xb") as file:
+    with drafts.draft(root) as folder:
+        with (folder / "blob").open("xb") as file:
             while piece := source.read(PIECE):
                 size += len(piece)
                 if largest is not None and size > largest:
@@ -46,9 +45,7 @@ def store(root: Path, source: BinaryIO, largest: int | None = None) -> Blob:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        adopt(root, draft, digest.hexdigest())
-    finally:
-        draft.unlink(missing_ok=True)
+        adopt(root, folder / "blob", digest.hexdigest())
     return Blob(digest.hexdigest(), size)
 
 

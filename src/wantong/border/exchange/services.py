@@ -31,6 +31,7 @@ from wantong.border.trust import services as trust
 from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
+from wantong.ground.http.idempotency import begin
 
 # a peer that always links to one more page must come to an end
 MOST_PAGES = 1000
@@ -71,6 +72,7 @@ def publish_dataset(actor: Actor, path: Path, metadata: Metadata) -> Dataset:
         "subject_column": metadata.subject_column,
     }
     offers = [dict(offer) for offer in metadata.offers] or [catalogue.default_offer(identifier)]
+    begin()  # the file has been read
     with transaction.atomic():
         dataset, created = Dataset.objects.get_or_create(
             id=identifier, defaults={**values, "published_by": actor.id}
@@ -155,6 +157,7 @@ def negotiate(
         schemas.check(asked, "MessageOffer")
     except schemas.InvalidMessage as error:
         raise BadMetadata(reason=f"not an offer: {error.reasons[0]}") from None
+    begin()  # the peer has been asked: nobody is waited for while we write
     with transaction.atomic():
         process = Negotiation.objects.create(
             pid=new_pid(),

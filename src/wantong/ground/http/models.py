@@ -17,7 +17,10 @@ class ApiToken(models.Model):
 
 
 class Answered(models.Model):
-    """The answer to a request that carried an Idempotency-Key, kept so that a retry gets it again."""
+    """The answer to a request that carried an Idempotency-Key, kept so that a retry gets it again.
+
+    While ``status`` is 0 there is no answer yet: ``holder`` works on it, until ``reserved_until`` at the latest.
+    """
 
     key = models.CharField(max_length=64, unique=True, help_text="SHA-256 of who asked and the key")
     request = models.CharField(max_length=64, help_text="SHA-256 of method, path and body")
@@ -25,6 +28,8 @@ class Answered(models.Model):
     content_type = models.CharField(max_length=100, blank=True)
     body = models.BinaryField(default=b"")
     at = models.DateTimeField(default=timezone.now, db_index=True)
+    holder = models.CharField(max_length=32, blank=True)
+    reserved_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.key[:12]} ({self.status})"

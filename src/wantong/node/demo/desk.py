@@ -48,23 +48,22 @@ class Desk:
 
     def act(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """POST, once, however often it has to be repeated."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
+        key = _key()
         return self._ask(lambda: self._client.post(f"/api{path}", json=dict(body or {}), headers=key)).json()
 
     def upload(self, path: str, name: str, file: Path, **fields: str) -> Any:
-        """POST a file under the form field ``name`` with others beside it.
-
-        Repeated without a key when the node does not answer: only for what may be done twice.
-        """
+        """POST a file under the form field ``name`` with others beside it; once, however often it has to be repeated."""
+        key = _key()
 
         def send() -> httpx.Response:
             with file.open("rb") as content:
-                return self._client.post(f"/api{path}", data=fields, files={name: (file.name, content)})
+                files = {name: (file.name, content)}
+                return self._client.post(f"/api{path}", data=fields, files=files, headers=key)
 
         return self._ask(send).json()
 
     def publish(self, path: Path, metadata: Mapping[str, Any]) -> Any:
-        """Offer a file; the id in ``metadata`` makes a repetition harmless."""
+        """Offer a file."""
         return self.upload("/datasets", "file", path, metadata=json.dumps(metadata))
 
     def patiently(self, path: str) -> bytes:
@@ -85,12 +84,18 @@ class Desk:
     def _ask(self, request: Callable[[], httpx.Response]) -> httpx.Response:
         def once() -> httpx.Response | None:
             answer = request()
-            return None if answer.status_code >= 500 else answer
+            # a node that says when to come back has not refused
+            later = answer.status_code >= 500 or "Retry-After" in answer.headers
+            return None if later else answer
 
         answer = until(lambda: quietly(once), f"an answer of {self.node.url}")
         if answer.status_code >= 400:
             raise Refused(f"{answer.request.method} {answer.request.url.path}: {answer.text[:600]}")
         return answer
+
+
+def _key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def quietly(call: Callable[[], T]) -> T | None:

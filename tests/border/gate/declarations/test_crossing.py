@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import shutil
 
 import pytest
 from django.utils import timezone
@@ -220,6 +221,29 @@ def test_who_published_the_data_or_proposed_its_way_out_does_not_decide_on_a_pee
     assert "confirm" not in picture.possible and {need.id for need in picture.needs} == set(papers)
     confirm(declaration, Actor("user:he", "He", frozenset({"approver"})))
     assert declaration.state == "released"
+
+
+def test_what_a_killed_process_left_of_a_delivered_parcel_or_of_an_upload_is_removed(told, node, tmp_path):
+    declaration = declare(residents(tmp_path / "r.csv", 3))
+    agree([resident(n) for n in range(3)])
+    allow()
+    confirm(run(declaration))
+    outgoing.claim(node.outgoing, declaration.transfer_id)
+    parcel = tmp_path / "parcel"
+    shutil.copytree(node.outgoing / ".left" / declaration.transfer_id, parcel)
+    services.delivered(PEER, declaration.transfer_id)
+    assert run(declaration).state == "receipted"
+    # it died after it had noted the receipt and before it had deleted what was delivered: the event comes again
+    shutil.copytree(parcel, node.outgoing / ".left" / declaration.transfer_id)
+    assert services.receipted(declaration.id)
+    assert not outgoing.has_left(node.outgoing, declaration.transfer_id)
+
+    node.declared.mkdir()
+    kept = residents(node.declared / "kept", 4)
+    declare(kept, transfer_id="t2")
+    (node.declared / "cut-off").write_text("an upload of a request that was killed")
+    services.sweep(node.declared)
+    assert [p.name for p in node.declared.iterdir()] == ["kept"]
 
 
 def _outgoing():

@@ -37,6 +37,7 @@ from wantong.border.gate.declarations.deliverable import digest
 from wantong.border.gate.declarations.models import Holding, Obligation
 from wantong.ground.actors import Actor
 from wantong.ground.log.models import LogEntry
+from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
 from wantong.ground.outbox.services import Retry
 
@@ -159,6 +160,19 @@ def test_a_withdrawal_strikes_one_persons_rows_once(sent, told):
         receiving.enforce_withdrawal(Actor("peer:mo.test.example"), sent.transfer_id, subject)
     with pytest.raises(p.UnknownDeclaration):
         receiving.enforce_withdrawal(SENDER, "never-heard-of", subject)
+
+
+def test_the_file_with_a_withdrawn_persons_rows_goes_even_if_the_process_dies_right_after_the_commit(
+    sent, told, monkeypatch
+):
+    old = Path(accepted(sent).holding.path)
+    subject = read_csv(old)[1][0]
+    with monkeypatch.context() as dead:
+        dead.setattr(receiving, "_unlink_if_unheld", lambda path: None)
+        receiving.enforce_withdrawal(SENDER, sent.transfer_id, subject)
+    assert old.exists()
+    outbox.drain()
+    assert not old.exists() and Path(Holding.objects.get().path).exists()
 
 
 def test_a_withdrawal_that_overtakes_its_data_is_applied_on_acceptance(sent):

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from click.testing import CliRunner
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,3 +284,25 @@ def test_over_http_a_document_is_registered_and_checked(node, client, degree):
         answer = client.post("/api/verification/check", {"bundle": file}, **header)
     assert answer.json()["outcome"] == "genuine"
     assert client.post("/api/verification/check").status_code == 401
+
+
+def test_the_issuer_is_asked_outside_every_transaction_also_under_a_key(crossing, client, monkeypatch):
+    _, bundle, trust = crossing
+    user = User.objects.create_user("inspector")
+    header = {"HTTP_AUTHORIZATION": f"Bearer {make_token(user, 'test')}", "HTTP_IDEMPOTENCY_KEY": "once"}
+    asked = []
+
+    def ask(*_):
+        asked.append(connection.in_atomic_block)
+        return Status("valid", timezone.now())
+
+    monkeypatch.setattr(services, "ask_issuer", ask)
+    monkeypatch.setattr(log, "node_trust", lambda: trust)
+    answers = []
+    for _ in range(2):
+        with bundle.open("rb") as file:
+            answers.append(client.post("/api/verification/check", {"bundle": file}, **header))
+    assert [a.status_code for a in answers] == [200, 200], answers[0].content
+    assert answers[0].json() == answers[1].json() and answers[0].json()["outcome"] == "genuine"
+    assert asked == [False], "once, and while nobody was kept from writing"
+    assert LogEntry.objects.filter(kind="verification.checked").count() == 1

@@ -10,6 +10,7 @@ from ninja import File, Form, Router
 from ninja.files import UploadedFile
 
 from wantong.border.gate.classification import uploads
+from wantong.ground.http.idempotency import begins_itself
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
 
@@ -30,7 +31,7 @@ class UnknownDeclaration(Problem):
     status = 422
 
 
-@router.post("/scan")
+@router.post("/scan", url_name=begins_itself("scan-upload"))
 def scan(
     request: HttpRequest, file: File[UploadedFile], declared: Form[str] = "", lang: str = "en"
 ) -> dict[str, Any]:

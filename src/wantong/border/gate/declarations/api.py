@@ -20,6 +20,7 @@ from wantong.border.gate.declarations.problems import BadConsignment
 from wantong.border.gate.declarations.services import Document
 from wantong.border.gate.rules.facts import parse
 from wantong.ground import config
+from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["declarations"])
 
@@ -61,7 +62,7 @@ class Act(Schema):
     facts: dict[str, bool | int | str] | None = None
 
 
-@router.post("/declarations", response={201: dict})
+@router.post("/declarations", response={201: dict}, url_name=begins_itself("declare"))
 def declare(request: HttpRequest, papers: Form[str], payload: File[UploadedFile], lang: str = "en") -> Any:
     """Declare an export: ``papers`` is JSON (see Papers), ``payload`` the file."""
     try:
@@ -70,7 +71,7 @@ def declare(request: HttpRequest, papers: Form[str], payload: File[UploadedFile]
         raise BadConsignment(field="papers", reason=str(error)[:300]) from None
     node = config.current()
     transfer = content.pop("transfer_id") or uuid.uuid4().urn
-    path = _keep(payload, node.directory / "declared")
+    path = _keep(payload, node.declared)
     try:
         declaration = services.declare(
             request.auth,  # type: ignore[attr-defined]

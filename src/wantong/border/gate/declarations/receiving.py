@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import secrets
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +37,7 @@ from wantong.border.gate.declarations.problems import (
     UnknownDeclaration,
 )
 from wantong.border.gate.rules import RuleBase
-from wantong.ground import config, yamlfile
+from wantong.ground import config, drafts, yamlfile
 from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
 
@@ -208,20 +207,19 @@ def enforce_withdrawal(actor: Actor, transfer_id: str, subject: str) -> int:
 
 def _strike(holding: Holding, withdrawal: Withdrawal) -> None:
     old = Path(holding.path)
-    draft = old.with_name(f".{old.name}.{secrets.token_hex(8)}")
-    try:
-        withdrawal.rows = deliverable.strike(old, draft, holding.subject_column, withdrawal.token)
-        holding.sha256, holding.size = deliverable.digest(draft)
+    with drafts.draft(old.parent) as folder:
+        made = folder / "payload"
+        withdrawal.rows = deliverable.strike(old, made, holding.subject_column, withdrawal.token)
+        holding.sha256, holding.size = deliverable.digest(made)
         new = old.with_name(holding.sha256)
-        _sync(draft)
-        draft.rename(new)
-        holding.path = str(new)
-    finally:
-        draft.unlink(missing_ok=True)
+        _sync(made)
+        made.rename(new)
+        _sync(new.parent)
+    holding.path = str(new)
     withdrawal.save(update_fields=("rows",))
     holding.save(update_fields=("path", "sha256", "size"))
     if new != old:
-        transaction.on_commit(lambda: _unlink_if_unheld(old))
+        _unlink_soon(holding.declaration.id, old)
 
 
 def erase_at_term(declaration_id: uuid.UUID | str) -> None:
@@ -238,9 +236,13 @@ def erase_at_term(declaration_id: uuid.UUID | str) -> None:
         holding.deleted_at = timezone.now()
         holding.save(update_fields=("deleted_at",))
         do(declaration, projection, GATE, "erase", note="term", data={"until": until.isoformat()})
-        path = Path(holding.path)
-        transaction.on_commit(lambda: _unlink_if_unheld(path))
-        outbox.publish("gate.unlink", f"term:{declaration.id}", {"path": str(path)})
+        _unlink_soon(declaration.id, Path(holding.path))
+
+
+def _unlink_soon(declaration_id: uuid.UUID, path: Path) -> None:
+    """Delete a payload right after the commit, and surely: the event does it if this process dies before."""
+    transaction.on_commit(lambda: _unlink_if_unheld(path))
+    outbox.publish("gate.unlink", f"gate:{declaration_id}", {"path": str(path)})
 
 
 def unlink(path: Path) -> None:
@@ -256,15 +258,12 @@ def _unlink_if_unheld(path: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    try:
-        shutil.copyfile(source, draft)
-        _sync(draft)
-        draft.rename(target)
+    with drafts.draft(target.parent) as folder:
+        made = folder / "payload"
+        shutil.copyfile(source, made)
+        _sync(made)
+        made.rename(target)
         _sync(target.parent)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

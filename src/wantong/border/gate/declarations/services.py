@@ -11,6 +11,7 @@ import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -33,6 +34,7 @@ from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
 from wantong.ground import config
 from wantong.ground.actors import Actor
+from wantong.ground.http.idempotency import begin
 from wantong.ground.log import services as log
 
 
@@ -72,6 +74,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
     if missing := [name for name in wanted if name not in columns]:
         raise ColumnsMissing(columns=", ".join(missing)[:500])
     digest = consignment.digest(sha256)
+    begin()  # the payload has been read
     try:
         with transaction.atomic():
             declaration = Declaration.objects.create(
@@ -120,6 +123,17 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
         if before.digest != digest:
             raise TransferReplayed(transfer_id=consignment.transfer_id) from None
         return before
+
+
+def sweep(folder: Path) -> None:
+    """Delete the payloads in ``folder`` that belong to no declaration: whoever sent them in was cut off by a kill.
+
+    Only the node's single web process may call this, when it starts.
+    """
+    known = set(Declaration.objects.filter(path__startswith=str(folder)).values_list("path", flat=True))
+    for path in folder.glob("*"):
+        if str(path) not in known:
+            path.unlink(missing_ok=True)
 
 
 # --- people act -------------------------------------------------------------------------------------------------
@@ -239,12 +253,12 @@ def receipted(declaration_id: uuid.UUID | str) -> bool:
     """Note that the receipt of the delivery exists. False while it does not."""
     with transaction.atomic():
         declaration, projection = lock(declaration_id)
-        if projection.state != State.DELIVERED:
-            return True
-        entry = declaration.actions.filter(act="deliver").values_list("log_entry", flat=True).get()
-        if log.receipt(entry) is None:
-            return False
-        do(declaration, projection, GATE, "receipt", data={"log_entry": str(entry)})
+        if projection.state == State.DELIVERED:
+            entry = declaration.actions.filter(act="deliver").values_list("log_entry", flat=True).get()
+            if log.receipt(entry) is None:
+                return False
+            do(declaration, projection, GATE, "receipt", data={"log_entry": str(entry)})
+    # also when it is noted already: who noted it may have died before this
     if declaration.direction == Direction.EXPORT:
         outgoing.discard(config.current().outgoing, declaration.transfer_id)
     return True

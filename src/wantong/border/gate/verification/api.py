@@ -13,6 +13,7 @@ from ninja.files import UploadedFile
 
 from wantong.border.gate.verification import carried, services
 from wantong.border.gate.verification.problems import DocumentTooLarge
+from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["verification"])
 
@@ -65,7 +66,7 @@ def revoke(request: HttpRequest, registration_id: str, body: Revocation) -> dict
     return status(request, registration_id)
 
 
-@router.post("/verification/check")
+@router.post("/verification/check", url_name=begins_itself("verification-check"))
 def check(request: HttpRequest, bundle: File[UploadedFile], lang: str = "en") -> dict[str, Any]:
     """Check a carried bundle (ZIP of document, receipt and salt)."""
     with _file(bundle) as path:

@@ -25,6 +25,7 @@ from wantong.border.gate.verification.problems import (
 from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
+from wantong.ground.http.idempotency import begin
 from wantong.ground.log import Trust, salted_digest
 from wantong.ground.log import services as log
 
@@ -163,6 +164,7 @@ def check(
         else:
             said = (ask or ask_issuer)(verdict.log.url, registration_id, timezone.now())
     finding = carried.judge(verdict, registration_id, said, timezone.localdate())
+    begin()  # the issuer has answered or not: nobody is waited for while we write
     with transaction.atomic():
         log.record(
             "verification.checked",
