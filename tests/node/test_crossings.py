@@ -1,21 +1,15 @@
-"""The demonstration's crossings between three real nodes: as the law has it, watched on the wire, killed at random."""
+"""The demonstration's crossings between three real nodes: as the law has it, watched on the wire."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import threading
-import time
-import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from tests.node.test_processes import ROOT, children
+from tests.node import killing
+from tests.node.test_processes import ROOT
 from tests.node.wire import Wire
 
 from wantong.node.bay import Bay
@@ -41,19 +35,8 @@ class Silence:
 @pytest.fixture
 def databases():
     """Nothing on SQLite; on PostgreSQL a database for each node."""
-    url = os.environ.get("WANTONG_TEST_DATABASE", "")
-    if not url:
-        yield {}
-        return
-    import psycopg
-
-    names = {place: f"bay_{place}_{uuid.uuid4().hex[:8]}" for place in ("gd", "hk", "mo")}
-    with psycopg.connect(url, autocommit=True) as connection:
-        for name in names.values():
-            connection.execute(f"CREATE DATABASE {name}")
-        yield {place: urlsplit(url)._replace(path=f"/{name}").geturl() for place, name in names.items()}
-        for name in names.values():
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as urls:
+        yield urls
 
 
 def wantong(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -121,62 +104,3 @@ def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, 
     haystack = wire.seen() + b"".join(path.read_bytes() for path in public)
     assert len(wire.seen()) > 3_000_000, "the statistics alone are 3 MB: the wire was not watched"
     assert [secret for secret in forbidden if secret.encode() in haystack] == []
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_random_every_crossing_completes_once(tmp_path: Path, databases, seed: int):
-    dice = random.Random(seed)
-    bay = Bay(tmp_path / "bay")
-    bay.make(any_port=True, database=databases)
-    done = threading.Event()
-    killed: list[str] = []
-
-    def reaper() -> None:
-        while not done.wait(dice.uniform(0.4, 2.5)):
-            if len(killed) >= 12:
-                return
-            node = dice.choice(list(bay.nodes.values()))
-            if dice.random() < 0.25:  # the whole node, supervisor first, and its operator starts it again
-                node.process.kill()
-                node.process.wait()
-                node.start()
-                killed.append(node.jurisdiction)
-                continue
-            below = [(p, c) for p, c in sorted(children(node.process.pid).items()) if "wantong.node." in c]
-            if below:
-                pid, command = dice.choice(below)
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-                killed.append(f"{node.jurisdiction} {command.split()[-1]}")
-
-    with bay.running():
-        narrator = Narrator(Silence())
-
-        def crossings() -> None:
-            try:
-                scenario.run(bay, narrator, only={"1", "2", "6a"})
-            finally:
-                done.set()
-
-        # a node ends with the thread that started it, so the killing and restarting is done in this one
-        thread = threading.Thread(target=crossings)
-        thread.start()
-        reaper()
-        thread.join()
-        assert len(killed) >= 3, "nothing was killed: the test shows nothing"
-        assert [(c.id, c.outcome, c.problem) for c in narrator.crossings if not c.ok] == [], killed
-        for node in bay.nodes.values():
-            node.wait_ready(time.monotonic() + 60)
-        check_logs(bay)
-        # nothing doubled, nothing lost: one delivery for each crossing at its sender, one dataset at its receiver
-        for crossing in narrator.crossings:
-            officer = scenario.Desk(bay.nodes[crossing.source], "officer")
-            seen = officer.get(f"/declarations/{crossing.page.rsplit('/', 1)[1]}")
-            acts = [step["act"] for step in seen["timeline"]]
-            assert acts.count("deliver") == 1, json.dumps(acts)
-            received = scenario.Desk(bay.nodes[crossing.target], "clerk").get("/received")
-            assert len(received) == 1, json.dumps(received)
-        counts = scenario.Desk(bay.nodes["gd"], "officer").get("/person-counts/gd.wantong.example")
-        assert counts["sensitive"] == 469, "each person who left is counted once"

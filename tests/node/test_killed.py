@@ -1,0 +1,105 @@
+"""kill -9 of any process of any node at any moment of any crossing: it completes once, as if nobody had been killed.
+
+Every crossing is first played in peace, and what it leaves on the three nodes is counted. Then it is played again
+while processes die; afterwards the nodes must hold exactly as much more, and both sides must agree.
+
+``WANTONG_KILL_ROUNDS`` (1) is how often each crossing is killed, ``WANTONG_KILL_SEED`` (1) where the dice begin.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.node import killing
+from tests.node.test_crossings import Silence, check_logs
+
+from wantong.node.bay import Bay
+from wantong.node.demo import scenario
+from wantong.node.demo.narration import Crossing, Narrator
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("processes"),
+    pytest.mark.timeout(900),
+]
+ROUNDS = int(os.environ.get("WANTONG_KILL_ROUNDS", "1"))
+SEED = int(os.environ.get("WANTONG_KILL_SEED", "1"))
+MOST_KILLS = 6
+
+
+@dataclass
+class Played:
+    """A running bay on which every crossing has been played once in peace, and what each has left."""
+
+    bay: Bay
+    temporary: Path
+    peace: dict[str, killing.Trace]
+
+
+def play(bay: Bay, number: str) -> Crossing:
+    narrator = Narrator(Silence())
+    scenario.run(bay, narrator, only={number})
+    return narrator.crossings[0]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    folder = tmp_path_factory.mktemp("killed")
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    bay = Bay(folder / "bay")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as urls,
+    ):
+        patch.setenv("TMPDIR", str(temporary))
+        bay.make(any_port=True, database=urls)
+        with bay.running():
+            peace = {}
+            for number in scenario.CROSSINGS:
+                killing.wait_until_quiet(bay)
+                before = killing.trace(bay)
+                crossing = play(bay, number)
+                assert crossing.ok, crossing.problem
+                killing.wait_until_quiet(bay)
+                peace[number] = killing.trace(bay)
+                peace[number].subtract(before)
+                # the same persons cross again and again, and are counted once a year
+                peace[number] = Counter({k: n for k, n in peace[number].items() if n and k[1] != "counted"})
+            yield Played(bay, temporary, peace)
+            check_logs(bay)
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.parametrize("number", scenario.CROSSINGS)
+def test_a_crossing_completes_once_whoever_is_killed(played: Played, number: str, round_: int):
+    bay = played.bay
+    seed = f"{SEED + round_}/{number}"
+    dice = random.Random(seed)
+    killing.wait_until_quiet(bay)
+    before, logged = killing.trace(bay), killing.log_sizes(bay)
+    done: list[Crossing] = []
+    killed = killing.while_killing(
+        bay, dice, lambda: done.append(play(bay, number)), most=dice.randint(1, MOST_KILLS)
+    )
+    print(f"seed {seed}: killed {', '.join(killed)}")
+    [crossing] = done
+    assert crossing.ok, (crossing.outcome, crossing.problem)
+    assert crossing.receipt and (crossing.page or number == "5")
+    killing.wait_until_quiet(bay)
+    after = killing.trace(bay)
+    after.subtract(before)
+    assert {k: n for k, n in after.items() if n} == played.peace[number]
+    killing.check_nothing_given_up(bay)
+    killing.check_both_sides_agree(bay)
+    killing.check_counts(bay)
+    killing.check_files(bay, played.temporary)
+    assert killing.check_receipts(bay, logged) >= 1
+    assert killed, "nobody was killed: the test shows nothing"
