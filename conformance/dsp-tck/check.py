@@ -6,7 +6,6 @@ asks (``tests/border/exchange/scripted.py``). Exit status: 0 all passed, 1 not, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import subprocess
@@ -17,22 +16,23 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-KIT = ROOT / "build" / "dsp-tck"
-COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 CASES = 65
 UNAVAILABLE = 77
 
-sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "src")]
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:3])
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "src")]
+os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:4])
 os.environ["DJANGO_SETTINGS_MODULE"] = "tck_settings"
 os.environ["KIT_SECRET"] = secrets.token_urlsafe(16)
+
+import maven  # noqa: E402
 
 from wantong.node import setup  # noqa: E402
 from wantong.node.bay import BayNode, free_ports  # noqa: E402
 
 
 def main() -> int:
-    if not fetch_kit():
+    kit = maven.fetch(HERE / "pom.xml")
+    if kit is None:
         return UNAVAILABLE
     with tempfile.TemporaryDirectory(prefix="wantong-tck-") as scratch:
         (web, data), (kit_port, _) = free_ports(0, taken := set()), free_ports(0, taken)
@@ -43,6 +43,7 @@ def main() -> int:
             participant_id="hk.wantong.example",
             url=f"http://127.0.0.1:{web}",
             data_url=f"http://127.0.0.1:{data}",
+            listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
         )
         setup.prepare(node.directory)
         seed(f"http://localhost:{kit_port}")
@@ -51,23 +52,9 @@ def main() -> int:
         try:
             node.start()
             node.wait_ready(time.monotonic() + 60)
-            return play(properties)
+            return play(kit, properties)
         finally:
             node.stop()
-
-
-def fetch_kit() -> bool:
-    """Have the kit's archives in ``build/dsp-tck``; False when they cannot be had from Maven Central."""
-    stamp = KIT / hashlib.sha256((HERE / "pom.xml").read_bytes()).hexdigest()
-    if stamp.exists():
-        return True
-    command = ["mvn", "-q", "-B", "-ntp", COPY, "-DincludeScope=runtime", f"-DoutputDirectory={KIT}"]
-    fetched = subprocess.run(command, cwd=HERE, timeout=600, check=False, capture_output=True, text=True)
-    if fetched.returncode:
-        print(fetched.stdout[-1500:])
-        return False
-    stamp.touch()
-    return True
 
 
 def seed(kit_url: str) -> None:
@@ -115,10 +102,10 @@ def settings(url: str, participant_id: str, kit_port: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def play(properties: Path) -> int:
+def play(kit: Path, properties: Path) -> int:
     """Run the kit; its score is printed and must be full."""
     begun = time.monotonic()
-    command = ["java", "-cp", f"{KIT}/*", str(HERE / "Kit.java"), str(properties)]
+    command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties)]
     try:
         done = subprocess.run(command, timeout=600, check=False, capture_output=True, text=True)
     except subprocess.TimeoutExpired:

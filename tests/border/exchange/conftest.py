@@ -119,7 +119,7 @@ def make_peer(node) -> Iterator[Callable[[str], Counterparty]]:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 message = json.loads(body) if body else None
                 peer.received.append((self.path, message))
-                peer.tokens.append(self.headers["Authorization"].removeprefix("Bearer "))
+                peer.tokens.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
                 peer.headers = dict(self.headers)
                 status, answer, *more = peer.answer(self.path, message)
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()

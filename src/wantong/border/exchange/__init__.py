@@ -6,5 +6,6 @@ digest a chunk. A crossing runs inside a transfer: the provider's gate decides b
 gate before the data is used.
 
 Plan tasks 1, 3, 4, 6 and 37. The pure core: :mod:`.negotiation` and :mod:`.transfer` (state machines),
-:mod:`.schemas` and :mod:`.messages` (the wire), :mod:`.terms` (offers and agreements), :mod:`.download`.
+:mod:`.schemas` and :mod:`.messages` (the wire), :mod:`.terms` (offers and agreements), :mod:`.download`. Of connectors
+of another make tell :mod:`.discovery` and ``Peer.foreign``.
 """

@@ -127,6 +127,27 @@ def catalog(
     return page | ({"dataset": list(datasets)} if datasets else {})
 
 
+def span(filters: Sequence[Any], most: int) -> tuple[int, int]:
+    """Offset and length of the page that ``filters`` ask for, of at most ``most``. Raises ValueError for any that choose.
+
+    The protocol leaves filters to each catalogue. This one has none, but connectors of the EDC family never ask
+    without one: theirs (a ``QuerySpec``) has no condition, only an offset and a limit.
+    """
+    if not filters:
+        return 0, most
+    asked = filters[0] if len(filters) == 1 else None
+    if not isinstance(asked, Mapping) or asked.get("@type") != "QuerySpec":
+        raise ValueError("a filter")
+    if not set(asked) <= {"@type", "offset", "limit", "sortOrder", "filterExpression"} or asked.get(
+        "filterExpression"
+    ):
+        raise ValueError("a filter with a condition, or an order of its own")
+    offset, limit = asked.get("offset", 0), asked.get("limit", most)
+    if type(offset) is not int or type(limit) is not int or not 0 <= offset < 1 << 31 or limit < 1:
+        raise ValueError("offset and limit are not counts")
+    return offset, min(limit, most)
+
+
 def service(base: str) -> messages.Message:
     """The data service behind every distribution of this node."""
     return {"@id": f"{base}#service", "@type": "DataService", "endpointURL": base}

@@ -60,7 +60,7 @@ class Lie(Exception):
 
 def fetch_manifest(endpoint: str, token: str) -> Any:
     """The manifest document at ``endpoint``/manifest. Raises Cut, Denied, Gone, Lie."""
-    with _get(f"{endpoint}/manifest", token, {}) as response:
+    with _get(f"{endpoint}/manifest", f"Bearer {token}", {}) as response:
         _expect(response, 200)
         body = b"".join(_pieces(response, LARGEST_MANIFEST + 1, CHUNK_TIMEOUT))
         if len(body) > LARGEST_MANIFEST:
@@ -105,7 +105,7 @@ def fetch(
         if first < len(manifest.chunks):
             start = first * manifest.chunk_size
             headers = {"Range": f"bytes={start}-{manifest.size - 1}", "If-Match": f'"{manifest.sha256}"'}
-            with _get(endpoint, token, headers) as response:
+            with _get(endpoint, f"Bearer {token}", headers) as response:
                 _check_range(response, start, manifest.size)
                 for index in range(first, len(manifest.chunks)):
                     if time.monotonic() > deadline:
@@ -188,8 +188,58 @@ def _expect(response: http.client.HTTPResponse, status: int) -> None:
     raise Lie(f"answered {response.status}")
 
 
+def fetch_unannounced(
+    endpoint: str,
+    token: str,
+    part: Path,
+    *,
+    largest: int,
+    deadline: float,
+    on_chunk: Callable[[int], None] = lambda received: None,
+) -> str | None:
+    """Bring ``part`` closer to the payload of a peer that promises nothing: no size, no digest.
+
+    Returns its media type when all is there, None when ``deadline`` passes. Called again it goes on from there if the
+    peer gives the payload a strong entity tag and takes ranges, otherwise from the beginning: two halves of different
+    payloads never become one. The token is shown as bearer token, then bare, as some connectors want it. Raises Cut,
+    Denied, Gone; Lie for more than ``largest`` bytes.
+    """
+    name = part.with_suffix(".etag")
+    have = part.stat().st_size if part.exists() and name.exists() else 0
+    headers = {"Range": f"bytes={have}-", "If-Range": name.read_text()} if have else {}
+    for shown in (f"Bearer {token}", token):
+        with _get(endpoint, shown, headers) as response:
+            if response.status in (401, 403) and shown != token:
+                continue
+            goes_on = have > 0 and response.status == 206
+            if goes_on and not str(response.getheader("Content-Range")).startswith(f"bytes {have}-"):
+                raise Lie("the answer is not the range that was asked for")
+            if not goes_on:
+                _expect(response, 200)
+                have = 0
+                name.unlink(missing_ok=True)
+                tag = response.getheader("ETag") or ""
+                if tag.startswith('"') and len(tag) < 200:
+                    name.write_text(tag)
+            with part.open("ab" if goes_on else "wb") as file:
+                while data := b"".join(_pieces(response, 4 * PIECE, CHUNK_TIMEOUT)):
+                    have += len(data)
+                    if have > largest:
+                        raise Lie(f"the payload has more than the {largest} bytes that this node takes")
+                    file.write(data)
+                    on_chunk(have)
+                    if time.monotonic() > deadline:
+                        return None
+                file.flush()
+                os.fsync(file.fileno())
+            if response.length:
+                raise Cut("the connection ended early")
+            return response.headers.get_content_type()
+    raise AssertionError("the last token is always answered")
+
+
 @contextlib.contextmanager
-def _get(url: str, token: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+def _get(url: str, authorization: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
@@ -203,8 +253,8 @@ def _get(url: str, token: str, headers: dict[str, str]) -> Iterator[http.client.
         connection.sock.settimeout(SILENCE)
         connection.request(
             "GET",
-            parts.path,
-            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity", **headers},
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            headers={"Authorization": authorization, "Accept-Encoding": "identity", **headers},
         )
         # a timeout is for one read: who drips his header is cut off from here
         watch = threading.Timer(HEAD_TIMEOUT, _hang_up, (connection.sock,))

@@ -102,18 +102,22 @@ def version(request: HttpRequest) -> JsonResponse:
 def catalog_request(asked: Incoming) -> receiving.Answer:
     """``POST /catalog/request``: one page of what the caller may see, in the order of ids."""
     message = schemas.parse(asked.body, "CatalogRequestMessage")
-    if message.get("filter"):
-        raise receiving.Refused(400, "this catalogue takes no filter")
+    try:
+        offset, limit = catalogue.span(message.get("filter", ()), PAGE)
+    except ValueError:
+        raise receiving.Refused(400, "this catalogue takes no filter") from None
     rows = visible(asked.caller.peer).prefetch_related("offers")
     after, before = asked.query.get("after", ""), asked.query.get("before", "")
+    if after:
+        offset = 0  # this page was linked to: where it begins is in the address
     if before:
-        page = list(rows.filter(id__lt=before).order_by("-id")[: PAGE + 1])
-        earlier, later = len(page) > PAGE, True
-        page = page[:PAGE][::-1]
+        page = list(rows.filter(id__lt=before).order_by("-id")[: limit + 1])
+        earlier, later = len(page) > limit, True
+        page = page[:limit][::-1]
     else:
-        page = list(rows.filter(id__gt=after).order_by("id")[: PAGE + 1])
-        earlier, later = bool(after), len(page) > PAGE
-        page = page[:PAGE]
+        page = list(rows.filter(id__gt=after).order_by("id")[offset : offset + limit + 1])
+        earlier, later = bool(after or offset), len(page) > limit
+        page = page[:limit]
     base = base_address()
     links = {}
     if later and page:

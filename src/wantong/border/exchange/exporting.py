@@ -38,6 +38,10 @@ def declare(pid: str) -> None:
     if dataset is None:
         end(pid, "the dataset is not here any more")
         return
+    if process.peer.foreign and dataset.facts.get("is_personal") is not False:
+        # it could not be told of a withdrawal, nor keep the duties that travel with such data
+        end(pid, "personal data goes only to nodes that keep the duties that come with it")
+        return
     try:
         declaration = gate.declare(_peer_actor(process), consignment(process, dataset))
     except Problem as problem:
@@ -115,7 +119,7 @@ def data_address(process: Transfer) -> messages.Message:
     node = config.current()
     opens = access.Access(process.id, process.agreement.id, process.peer.participant_id)
     token = access.issue(keys.own(keys.DATA), opens, timezone.now())
-    return messages.data_address(f"{node.data_url}/data/{process.id}", token)
+    return messages.data_address(f"{node.data_url}/data/{process.id}", token, foreign=process.peer.foreign)
 
 
 def ended(process: Transfer) -> None:

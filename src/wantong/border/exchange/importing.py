@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import shutil
 import time
 from datetime import timedelta
@@ -19,6 +20,7 @@ from wantong.border.exchange.manifest import BadManifest, Manifest
 from wantong.border.exchange.models import ReceivedDataset, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.exchange.processes import lock
+from wantong.border.gate.declarations import deliverable
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.consignment import JURISDICTIONS, LONGEST_TITLE, Consignment
 from wantong.ground import config, i18n
@@ -49,7 +51,7 @@ def fetch(pid: str) -> None:
     if process.state != transfer.STARTED or process.declaration_id or process.data_address is None:
         return
     try:
-        manifest = _fetch(process)
+        manifest = _fetch_foreign(process) if process.peer.foreign else _fetch(process)
         declaration = gate.declare(EXCHANGE, _consignment(process, manifest))
     except (_GiveUp, BadManifest, download.Lie) as error:
         reason = str(error)
@@ -72,9 +74,7 @@ def fetch(pid: str) -> None:
 
 def _fetch(process: Transfer) -> Manifest:
     """The manifest, once the whole payload is here. Raises Retry before, _GiveUp, BadManifest, Lie."""
-    endpoint, token = messages.endpoint_of(process.data_address or {})
-    if not endpoint.startswith(process.peer.data_url.rstrip("/") + "/"):
-        raise _GiveUp("the data address is not at the provider's data plane")
+    endpoint, token = _endpoint(process)
     folder = incoming(process)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = process.received_bytes
@@ -101,6 +101,51 @@ def _fetch(process: Transfer) -> Manifest:
     if not whole:
         _later(process, before, "to be continued", 0.0)
     return manifest
+
+
+def _fetch_foreign(process: Transfer) -> Manifest:
+    """As :func:`_fetch`, from a connector of another make: it announces nothing, so what came is what it is."""
+    endpoint, token = _endpoint(process)
+    largest = getattr(settings, "WANTONG_LARGEST_PAYLOAD", LARGEST_PAYLOAD)
+    folder = incoming(process)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part, before = folder / "payload", process.received_bytes
+    if process.manifest is not None and part.exists():
+        return Manifest.read(process.manifest, largest)
+    room = shutil.disk_usage(folder).free - RESERVE
+    progress = _Progress(process)
+    try:
+        media_type = download.fetch_unannounced(
+            endpoint,
+            token,
+            part,
+            largest=min(largest, max(room, 0)),
+            deadline=time.monotonic() + SLICE,
+            on_chunk=progress,
+        )
+    except download.Denied:
+        raise _GiveUp("the data address does not take its own token") from None
+    except download.Gone:
+        _later(process, before, "there is no payload at the data address")
+    except download.Cut as cut:
+        _later(process, before, str(cut), cut.retry_after)
+    finally:
+        progress.save()
+    if media_type is None:
+        _later(process, before, "to be continued", 0.0)
+    document = Manifest.of(part, media_type, f"payload{mimetypes.guess_extension(media_type) or ''}")
+    Transfer.objects.filter(pid=process.pid).update(manifest=document)
+    process.manifest = document
+    return Manifest.read(document, largest)
+
+
+def _endpoint(process: Transfer) -> tuple[str, str]:
+    """Where the payload is, and the token for it. Raises _GiveUp if it is not at the provider's own data plane."""
+    endpoint, token = messages.endpoint_of(process.data_address or {})
+    within = process.peer.data_url.rstrip("/")
+    if endpoint != within and not endpoint.startswith(within + "/"):
+        raise _GiveUp("the data address is not at the provider's data plane")
+    return endpoint, token
 
 
 def incoming(process: Transfer) -> Path:
@@ -227,12 +272,17 @@ def _consignment(process: Transfer, manifest: Manifest) -> Consignment:
     ):
         raise _GiveUp("the papers are not those of the agreement")
     facts, fields = waybill.get("facts"), waybill.get("fields")
+    if not isinstance(fields, list):
+        fields = terms.fields_of(agreement.policy)
+    if process.peer.foreign and not fields:
+        # nobody has said which: the gate looks at all that came
+        fields = list(deliverable.header(incoming(process) / "payload"))
     return Consignment(
         dataset_id=agreement.dataset_id,
         title=_title(agreement.title) or _title(waybill.get("title")) or agreement.dataset_id,
         path=incoming(process) / "payload",
         media_type=manifest.media_type,
-        fields=tuple(map(str, fields if isinstance(fields, list) else terms.fields_of(agreement.policy))),
+        fields=tuple(map(str, fields)),
         facts={
             **(facts if isinstance(facts, dict) else {}),
             "from_jurisdiction": JURISDICTIONS[process.peer.jurisdiction],

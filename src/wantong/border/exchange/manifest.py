@@ -10,10 +10,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SMALLEST_CHUNK = 64 << 10
 LARGEST_CHUNK = 16 << 20
+OWN_CHUNK = 1 << 20
 # of the document itself; a terabyte in chunks of a megabyte has 70 MB of digests, so larger payloads need larger chunks
 LARGEST_MANIFEST = 16 << 20
 
@@ -63,6 +65,24 @@ class Manifest:
         if waybill is not None and not isinstance(waybill, Mapping):
             raise BadManifest("waybill is not an object")
         return Manifest(document["sha256"], size, step, tuple(chunks), media_type, name, waybill or {})
+
+    @staticmethod
+    def of(path: Path, media_type: str, filename: str) -> dict[str, Any]:
+        """The manifest document of a file that came without one: what it is from now on."""
+        whole, chunks = hashlib.sha256(), []
+        with path.open("rb") as file:
+            while piece := file.read(OWN_CHUNK):
+                whole.update(piece)
+                chunks.append(hashlib.sha256(piece).hexdigest())
+            size = file.tell()
+        return {
+            "sha256": whole.hexdigest(),
+            "size": size,
+            "chunk_size": OWN_CHUNK,
+            "chunks": chunks,
+            "media_type": media_type,
+            "filename": filename,
+        }
 
     def span(self, index: int) -> tuple[int, int]:
         """First byte and length of a chunk."""

@@ -15,6 +15,7 @@ VERSION: Final = "2025-1"
 PATH: Final = f"/dsp/{VERSION}"
 PULL: Final = "HttpData-PULL"
 ENDPOINT_TYPE: Final = "https://w3id.org/idsa/v4.1/HTTP"
+EDC: Final = "https://w3id.org/edc/v0.0.1/ns/"
 
 Message = dict[str, Any]
 
@@ -106,20 +107,28 @@ def versions(service_id: str) -> Message:
     }
 
 
-def data_address(endpoint: str, token: str) -> Message:
-    """Where and with which bearer token a payload may be fetched."""
+def data_address(endpoint: str, token: str, *, foreign: bool = False) -> Message:
+    """Where and with which bearer token a payload may be fetched.
+
+    ``foreign``: also in the words of the EDC family, whose connectors read nothing but properties with full names.
+    """
+    said = {"authorization": token, "authType": "bearer"}
+    if foreign:
+        said |= {EDC + name: value for name, value in {**said, "endpoint": endpoint}.items()}
     return {
         "@type": "DataAddress",
         "endpointType": ENDPOINT_TYPE,
         "endpoint": endpoint,
         "endpointProperties": [
-            {"@type": "EndpointProperty", "name": "authorization", "value": token},
-            {"@type": "EndpointProperty", "name": "authType", "value": "bearer"},
+            {"@type": "EndpointProperty", "name": name, "value": value} for name, value in said.items()
         ],
     }
 
 
 def endpoint_of(address: Mapping[str, Any]) -> tuple[str, str]:
-    """Endpoint and bearer token of a data address, empty where it has none."""
-    properties = {item["name"]: item["value"] for item in address.get("endpointProperties", ())}
-    return str(address.get("endpoint", "")), str(properties.get("authorization", ""))
+    """Endpoint and bearer token of a data address, empty where it has none; see :func:`data_address` for the names."""
+    properties = {
+        str(item["name"]).removeprefix(EDC): item["value"] for item in address.get("endpointProperties", ())
+    }
+    endpoint = address.get("endpoint") or properties.get("endpoint", "")
+    return str(endpoint), str(properties.get("authorization", ""))

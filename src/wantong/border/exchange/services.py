@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import blobs, catalogue, messages, schemas, sending, terms, wire
+from wantong.border.exchange import blobs, catalogue, discovery, messages, schemas, sending, terms, wire
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.machine import CONSUMER, IllegalTransition
@@ -28,6 +28,7 @@ from wantong.border.exchange.problems import (
 )
 from wantong.border.exchange.processes import FAMILIES, P, address_of, family_of, lock, new_pid
 from wantong.border.trust import services as trust
+from wantong.border.trust.models import Peer
 from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
@@ -100,6 +101,34 @@ def withdraw_dataset(actor: Actor, dataset_id: str) -> Dataset:
         dataset.withdrawn_at = timezone.now()
         dataset.save(update_fields=["withdrawn_at"])
     return dataset
+
+
+def introduce(
+    actor: Actor,
+    participant_id: str,
+    *,
+    jurisdiction: str,
+    url: str,
+    data_url: str,
+    scheme: str,
+    name: Mapping[str, str] | None = None,
+) -> Peer:
+    """Recognise a connector of another make; where it takes messages is what it tells under ``url``.
+
+    The rest as in :func:`wantong.border.trust.services.introduce`, which raises what is wrong with it; raises also
+    :class:`PeerUnreachable` and :class:`PeerMisbehaves`.
+    """
+    require(actor, "operator", "approver")
+    return trust.introduce(
+        actor,
+        participant_id,
+        jurisdiction=jurisdiction,
+        url=url,
+        data_url=data_url,
+        protocol_url=discovery.protocol_url(participant_id, url),
+        scheme=scheme,
+        name=name,
+    )
 
 
 def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:

@@ -67,6 +67,9 @@ def requirements(
             asked.append("kinds")
         if assessment["primary_route"] != waybill.get("route"):
             asked.append("route")
+    elif found["personal"] and "is_personal" not in asked:
+        # it came without papers from another gate, and holds what ought to have some
+        asked.append("is_personal")
     return tuple(question(name) for name in asked)
 
 
