@@ -1,28 +1,30 @@
-"""Shapes and the three engines, which must find the same."""
+"""Shapes and the two engines, which must find the same, and the same as other people's."""
 
 from __future__ import annotations
 
-import re
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.border.gate.classification import corpus
+from tests.border.gate.classification import corpus, oracles
 
-from wantong.border.gate.classification.chunks import LinesChunk
-from wantong.border.gate.classification.detect import Detector
+from wantong.border.gate.classification import automaton
+from wantong.border.gate.classification.automaton import Automaton
+from wantong.border.gate.classification.bits import BitMatcher, Streams, positions
+from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk, TextChunk
+from wantong.border.gate.classification.detect import Detector, Search, rules_of
 from wantong.border.gate.classification.kinds import identifiers
 from wantong.border.gate.classification.shapes import (
     BOUNDARIES,
-    ENGINES,
     PAD,
+    Carry,
+    Layout,
     Shape,
-    Streams,
     matcher,
     padded,
     parse,
-    positions,
 )
 
 SHAPES = [
@@ -34,20 +36,16 @@ SHAPES = [
     Shape("[A-Z0-9<]{30}", before="mrz", after="mrz"),
     Shape("[0-9]{2}"),
     Shape("[0-9]{4}[ \\-][0-9]{4}", before="digit", after="digit"),
+    Shape("[0-9,]{5}", before="[^0-9,]", after="any"),
+    Shape('[0-9]{2}","[0-9]{3}'),
 ]
-
-
-def needed(engine):
-    if engine == "hyperscan":
-        pytest.importorskip("hyperscan")
-    if engine == "re2":
-        pytest.importorskip("re2")
-    return engine
+ENGINES = {"bits": BitMatcher, "automaton": Automaton}
 
 
 def test_parse_joins_neighbours_of_one_class():
     digits = frozenset(b"0123456789")
     assert parse("[0-9]{4}[0-9]x") == ((digits, 5), (frozenset(b"x"), 1))
+    assert parse("[^0-9]")[0][0] == frozenset(range(256)) - digits
     assert parse("[a\\-z]") == ((frozenset(b"a-z"), 1),)
     assert parse("[\\xe4-\\xe6]") == ((frozenset((0xE4, 0xE5, 0xE6)), 1),)
 
@@ -63,27 +61,134 @@ fragments = st.sampled_from(
 ) | st.text("0123456789 -+()ABXx<粤港", max_size=6)  # fmt: skip
 
 
+def as_lists(found):
+    return [(starts.tolist(), columns.tolist()) for starts, columns in found]
+
+
 @pytest.mark.parametrize("engine", sorted(ENGINES))
-@given(text=st.lists(fragments, max_size=30).map("".join))
-def test_engines_find_what_an_ordinary_regular_expression_finds(engine, text):
-    block = padded(text.encode())
-    data = block.tobytes()
-    for shape, found in zip(SHAPES, matcher(SHAPES, needed(engine))(block), strict=True):
-        pattern = re.compile(b"(?=" + shape.regex() + b")", re.DOTALL)
-        assert found.tolist() == [m.start() + 1 for m in pattern.finditer(data)], shape.form
+@given(
+    blocks=st.lists(st.lists(fragments, max_size=30).map("".join), min_size=1, max_size=3),
+    delimiter=st.sampled_from([None, ",", "\t", " ", "("]),
+    quotes=st.booleans(),
+    opened=st.booleans(),
+)
+def test_engines_find_what_an_ordinary_regular_expression_finds(engine, blocks, delimiter, quotes, opened):
+    byte = ord(delimiter) if delimiter else None
+    match, plain = ENGINES[engine](SHAPES, byte), oracles.RegexMatcher(SHAPES, byte)
+    carry, expected = Carry(), Carry()
+    for text in blocks:  # the second begins in the quotation and the column in which the first ends
+        block = padded(text.encode())
+        is_open = opened and not text.endswith("\n") and text != ""
+        got = match(block, Layout(quotes, is_open, carry))
+        assert as_lists(got) == as_lists(plain(block, Layout(quotes, is_open, expected)))
+        assert delimiter is None or carry == expected
+
+
+@given(st.binary(max_size=600), st.sampled_from([1, 5, 50]))
+def test_hits_at_the_edges_of_stretches_and_when_room_runs_out(data, repeats):
+    block = padded(data * repeats)
+    match = Automaton([Shape("[0-9]", before="any", after="any"), *SHAPES], 44)
+    match._room = 1
+    plain = oracles.RegexMatcher([Shape("[0-9]", before="any", after="any"), *SHAPES], 44)
+    assert as_lists(match(block, Layout())) == as_lists(plain(block, Layout()))
+
+
+@pytest.mark.parametrize("stretch", range(1, 4))
+def test_a_number_across_the_edge_of_two_stretches_is_found_once(stretch):
+    size = 4000
+    for shift in range(-20, 3):
+        data = bytearray(b"a,b\n" * (size // 4))
+        at = size * stretch // 4 + shift
+        data[at : at + 20] = b",11010519491231002X,"
+        found = Automaton(SHAPES, 44)(padded(bytes(data)), Layout())
+        assert found[0][0].tolist() == [PAD + at + 1]
+
+
+def test_an_automaton_that_grows_too_large_forgets_and_finds_the_same():
+    data = b"\n".join(bytes(document.chunk.data) for document in corpus.texts(3, 60))
+    rules, shapes = rules_of(identifiers())
+    search = Search(rules, shapes, None, True, "bits")
+    match, given_up = Automaton(search.shapes, None, states=1 << 9), []
+    inner = match._bits
+    match._bits = lambda *arguments: given_up.append(arguments[0].size) or inner(*arguments)
+    for size in (400, 8_000):
+        for start in range(0, len(data), size):
+            block = padded(data[start : start + size])
+            assert as_lists(match(block, Layout())) == as_lists(inner(block, Layout()))
+            assert len(match._sets) <= 1 << 9
+    assert len(given_up) == len(data) // 8_000 + 1 and min(given_up) > 400 + 3 * PAD  # only the large ones
+    with pytest.raises(ValueError, match="too few"):
+        Automaton(search.shapes, None, states=64)
 
 
 @pytest.mark.parametrize("engine", ["hyperscan", "re2"])
-def test_engines_agree_on_the_corpus(engine):
-    chunks = [d.chunk for d in (*corpus.texts(11, 12), *corpus.tables(12, 5, rows=40))]
-    tallies = []
-    for name in ("bits", needed(engine)):
-        detector = Detector(identifiers(), name)
-        for chunk in chunks:
-            detector.feed(chunk)
-        tallies.append(detector.tallies)
-    assert tallies[0] == tallies[1]
-    assert len(tallies[0]) > 40
+def test_other_peoples_engines_find_the_same_in_the_corpus(engine):
+    pytest.importorskip(engine)
+    other = {"hyperscan": oracles.HyperscanMatcher, "re2": oracles.Re2Matcher}[engine]
+    _, shapes = rules_of(identifiers())
+    found = 0
+    theirs, ours = other(shapes), [BitMatcher(shapes), Automaton(shapes)]
+    for document in (*corpus.texts(11, 12), *corpus.tables(12, 5, rows=40)):
+        block = padded(bytes(document.chunk.data))
+        expected = as_lists(theirs(block, Layout()))
+        assert all(as_lists(match(block, Layout())) == expected for match in ours)
+        found += sum(len(starts) for starts, _ in expected)
+    assert found > 1000
+
+
+def scanned(chunks, engine):
+    detector = Detector(identifiers(), engine)
+    for chunk in chunks:
+        detector.feed(chunk)
+    return detector.tallies, detector.records
+
+
+def variants(chunk):
+    """A chunk as it is, and as other files would hold it: other delimiters, everything quoted, cells, text."""
+    yield chunk
+    data = bytes(chunk.data)
+    yield TextChunk("text", data, 1)
+    yield CellsChunk("cells", "手机", data, 1)
+    if isinstance(chunk, LinesChunk):
+        for delimiter in (b"\t", b";"):
+            other = data.replace(chunk.delimiter, delimiter)
+            yield LinesChunk("other", chunk.header, delimiter, other, 2)
+            quoted = (
+                b'"' + line.replace(delimiter, b'"' + delimiter + b'"') + b'"' for line in other.split(b"\n")
+            )
+            yield LinesChunk("quoted", chunk.header, delimiter, b"\n".join(quoted), 2)
+
+
+@pytest.mark.parametrize("block", [1 << 20, 3_000])
+def test_reports_are_the_same_with_every_engine(block, monkeypatch):
+    monkeypatch.setattr("wantong.border.gate.classification.detect.BLOCK", block)
+    monkeypatch.setattr(automaton, "PAYS", 40_000)  # so that `auto` changes engines in the middle
+    monkeypatch.setattr(automaton, "PAYS_LOADED", 40_000)
+    documents = (*corpus.texts(11, 30), *corpus.tables(12, 5, rows=100))
+    chunks = [chunk for document in documents for chunk in variants(document.chunk)]
+    chunks.append(TextChunk("all", b"\n".join(bytes(document.chunk.data) for document in documents), 1))
+    bits = scanned(chunks, "bits")
+    assert len(bits[0]) > 200
+    assert scanned(chunks, "automaton") == bits
+    assert scanned(chunks, "auto") == bits
+
+
+def test_auto_changes_to_the_automaton_when_it_pays_and_stays_where_there_is_no_numba(monkeypatch):
+    monkeypatch.setattr(automaton, "PAYS_LOADED", 1_000)
+    monkeypatch.setattr(automaton, "PAYS", 1_000)
+    block = padded(b"13800138000\n" * 50)
+    match = matcher(SHAPES, 44, "auto")
+    kinds = [type(match(block, Layout()) and match._match) for _ in range(4)]
+    assert kinds == [BitMatcher, Automaton, Automaton, Automaton]
+    monkeypatch.setitem(sys.modules, "numba", None)
+    automaton._compiled.cache_clear()
+    try:
+        match = matcher(SHAPES, 44, "auto")
+        assert all(as_lists(match(block, Layout())) for _ in range(4)) and type(match._match) is BitMatcher
+        with pytest.raises(ImportError):
+            matcher(SHAPES, 44, "automaton")
+    finally:
+        automaton._compiled.cache_clear()
 
 
 @given(st.sets(st.integers(0, 1023)))

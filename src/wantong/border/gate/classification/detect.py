@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wantong.border.gate.classification.bits import Words, mask
 from wantong.border.gate.classification.checks import CHECKS, SO_FAR, Flags, Rows, number
 from wantong.border.gate.classification.chunks import CellsChunk, Chunk, LinesChunk
 from wantong.border.gate.classification.kinds import REPORTED, Kind, header_text, other_words, word_pattern
 from wantong.border.gate.classification.shapes import (
+    ALNUM,
+    DIGITS,
     PAD,
-    Anchor,
     Bytes,
-    Matcher,
+    Carry,
+    Found,
+    Layout,
     Positions,
     Shape,
-    Streams,
-    Words,
     matcher,
     padded,
-    positions,
 )
 
 BLOCK = 1 << 20
@@ -133,6 +134,7 @@ class Hits:
     starts: Positions
     lengths: Positions
     passed: Flags
+    columns: Positions
 
 
 def rules_of(kinds: Sequence[Kind]) -> tuple[list[Rule], list[Shape]]:
@@ -219,94 +221,16 @@ def narrowed(block: Bytes) -> Bytes:
     return np.concatenate([kept, np.full(-kept.size % 64, 10, np.uint8)])
 
 
-# ------------------------------------------------------------------------------------------------ columns
-
-
-def _rank(words: Words) -> NDArray[np.int64]:
-    """Bits set before each word."""
-    counts = np.zeros(words.size + 1, np.int64)
-    np.cumsum(np.bitwise_count(words), out=counts[1:])
-    return counts
-
-
-def _before(words: Words, ranks: NDArray[np.int64], at: Positions) -> NDArray[np.int64]:
-    """Bits set before each position."""
-    below = (np.uint64(1) << (at & 63).astype(np.uint64)) - np.uint64(1)
-    counts: NDArray[np.int64] = ranks[at >> 6] + np.bitwise_count(words[at >> 6] & below)
-    return counts
-
-
-@dataclass
-class Carry:
-    """What a block leaves to the next one of the same chunk: inside quotes or not, and in which column."""
-
-    quoted: bool = False
-    column: int = 0
-
-
-def columns_of(
-    streams: Streams, delimiter: int, quotes: bool, at: Positions, end: int, carry: Carry
-) -> Positions:
-    """The column number of each position, and ``carry`` moved to the block's end."""
-    delimiters = streams.members(frozenset((delimiter,)))
-    breaks = streams.members(frozenset((10,)))
-    if quotes:
-        inside = streams.members(frozenset((34,))).copy()
-        odd = np.bitwise_count(inside) & np.uint8(1)
-        for shift in (1, 2, 4, 8, 16, 32):
-            inside ^= inside << np.uint64(shift)
-        flipped = (np.cumsum(odd) - odd + carry.quoted) & 1
-        inside ^= np.where(flipped == 1, ~np.uint64(0), np.uint64(0))
-        carry.quoted = bool((int(odd.sum()) + carry.quoted) & 1)
-        delimiters, breaks = delimiters & ~inside, breaks & ~inside
-    ends = positions(breaks)
-    ends = ends[(ends >= PAD) & (ends < end)]
-    ranks = _rank(delimiters)
-    first, last = np.array([PAD]), np.array([end])
-    at_line = np.concatenate(
-        [_before(delimiters, ranks, first) - carry.column, _before(delimiters, ranks, ends)]
-    )
-    carried = carry.column
-    carry.column = int(_before(delimiters, ranks, last)[0] - at_line[-1])
-    found: Positions
-    width = int(at_line[1] - at_line[0]) + 1 if len(at_line) > 1 else 0
-    if (
-        width and (np.diff(at_line) == width - 1).all()
-    ):  # every line has the same delimiters: one rank gives the column
-        both = delimiters | breaks
-        ranks = _rank(both)
-        found = (_before(both, ranks, at) - _before(both, ranks, first) + carried) % width
-        return found
-    lines = _rank(breaks)
-    found = (
-        _before(delimiters, ranks, at) - at_line[_before(breaks, lines, at) - _before(breaks, lines, first)]
-    )
-    return found
-
-
 # ------------------------------------------------------------------------------------------------ finders
 
-_ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_LOCAL = _ALNUM | frozenset(b"._%+'-")
+_LOCAL = ALNUM | frozenset(b"._%+'-")
+_IS_LOCAL, _IS_ALNUM = mask(_LOCAL), mask(ALNUM)
+_IS_DIGIT = mask(DIGITS)
+_AT = Shape("@", before="[0-9A-Za-z._%+'\\-]", after="[0-9A-Za-z]")
 
 
-def _mask(members: frozenset[int]) -> Flags:
-    mask = np.zeros(256, np.bool_)
-    mask[list(members)] = True
-    return mask
-
-
-_IS_LOCAL, _IS_ALNUM = _mask(_LOCAL), _mask(_ALNUM)
-_IS_DIGIT, _IS_LETTER = _mask(frozenset(b"0123456789")), _mask(_ALNUM - frozenset(b"0123456789"))
-
-
-def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
+def find_email(block: Bytes, at: Positions) -> tuple[Positions, Positions, Flags]:
     """Addresses around each ``@``: starts, lengths, and whether the domain is one."""
-    block = streams.block
-    at = np.sort(streams.anchored(_AT))
-    at = at[_IS_LOCAL[block[at - 1]] & _IS_ALNUM[block[at + 1]]]
-    if not at.size:
-        return at, at, np.empty(0, np.bool_)
     inside = _bits(_IS_LOCAL.take(window(block, at - _LOCAL_SEEN, _LOCAL_SEEN)))
     local = _LOCAL_SEEN - 1 - _highest(~inside & np.uint64((1 << _LOCAL_SEEN) - 1))
     for i in np.flatnonzero(local == _LOCAL_SEEN):
@@ -335,7 +259,6 @@ def find_email(streams: Streams) -> tuple[Positions, Positions, Flags]:
 _LOCAL_SEEN, _DOMAIN_SEEN = 32, 48
 # icon@2x.png: endings of files that are no domains
 _FILE_ENDINGS = np.frombuffer(b".png.jpg.gif.svg.bmp.ico.css.pdf.tifjpegwebphtml", np.uint32)
-_AT = Anchor(frozenset(b"@"), 1, False, False)
 _ONE = np.uint64(1)
 
 
@@ -357,48 +280,66 @@ def _highest(bits: Words) -> Positions:
     return np.frexp(bits.astype(np.float64))[1].astype(np.int64) - 1
 
 
-_DIGITS = frozenset(b"0123456789")
-_LOOSE = _DIGITS | frozenset(b"OoIlXx")
 _FIX = bytes.maketrans(b"OoIlx", b"0011X")
-_BLANKS, _BREAKS = frozenset(b" -\t"), frozenset(b" -\t\n")
-_SPLIT_TOKEN = {
-    _BLANKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t][0-9OoIlXx]+){0,17}"),
-    _BREAKS: re.compile(rb"[0-9OoIlXx]+(?:[ \-\t\n][0-9OoIlXx]+){0,17}"),
-}
-_SPLIT_RUN = {
-    _BLANKS: re.compile(rb"[0-9OoIlXx \-\t]+"),
-    _BREAKS: re.compile(rb"[0-9OoIlXx \-\t\n]+"),
-}
-_SPLIT_LEAST, _SPLIT_MOST = 18, 40
-_IS_LOOSE, _IS_CHECK = _mask(_LOOSE), _mask(_DIGITS | frozenset(b"Xx"))
+_IS_LOOSE, _IS_CHECK = mask(DIGITS | frozenset(b"OoIlXx")), mask(DIGITS | frozenset(b"Xx"))
+_SPLIT_MOST = 40
 
 
-def split_tokens(streams: Streams, joints: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
+@dataclass(frozen=True)
+class Joints:
+    """What may stand between the parts of a split number, as the inside of a class, and how to look for it."""
+
+    members: str
+
+    @cached_property
+    def run(self) -> Shape:
+        """The beginning of digits and joints, as many as a number has."""
+        return Shape(f"[0-9OoIlXx{self.members}]{{18}}", before=f"[^0-9OoIlXx{self.members}]", after="any")
+
+    @cached_property
+    def extent(self) -> re.Pattern[bytes]:
+        return re.compile(rf"[0-9OoIlXx{self.members}]+".encode())
+
+    @cached_property
+    def token(self) -> re.Pattern[bytes]:
+        return re.compile(rf"[0-9OoIlXx]+(?:[{self.members}][0-9OoIlXx]+){{0,17}}".encode())
+
+    @cached_property
+    def breaks(self) -> bool:
+        """Whether line breaks are among them."""
+        return self.token.fullmatch(b"1\n1") is not None
+
+    @cached_property
+    def ends(self) -> Flags:
+        return mask(self.run.segments[0][0] - frozenset(b"0123456789OoIlXx"))
+
+
+BLANKS, BREAKS = Joints(r" \-\x09"), Joints(r" \-\x09\x0a")
+
+
+def split_tokens(block: Bytes, runs: Positions, joints: Joints) -> Iterator[tuple[int, int, int, bytes]]:
     """Long tokens of digits that blanks or hyphens split or that hold a letter misread for a digit.
 
-    Yields start, length and the characters put right, 18 of them; plain runs of digits are the shapes' business.
+    Yields the number of the run, start, length and the characters put right, 18 of them; plain runs of digits are
+    the shapes' business.
     """
-    block = streams.block
-    runs = streams.anchored(Anchor(_LOOSE | joints, _SPLIT_LEAST, True, False))
-    if not runs.size:
-        return
     # a plain number standing alone is not split
     digits = _IS_DIGIT[window(block, runs, 17)].all(axis=1)
     plain = digits & _IS_CHECK[block[runs + 17]] & ~_IS_LOOSE[block[runs + 18]]
-    extent, token = _SPLIT_RUN[joints], _SPLIT_TOKEN[joints]
-    for run in runs[~plain].tolist():
-        whole = extent.match(block.data, run)
-        for found in token.finditer(block.data, run, whole.end() if whole else run):
+    for nth in np.flatnonzero(~plain).tolist():
+        run = int(runs[nth])
+        whole = joints.extent.match(block.data, run)
+        for found in joints.token.finditer(block.data, run, whole.end() if whole else run):
             start, end = found.span()
             if end - start < 18 or _IS_ALNUM[block[start - 1]] or _IS_ALNUM[block[end]]:
                 continue
-            if joints is _BREAKS and b"\n" not in found.group():
+            if joints.breaks and b"\n" not in found.group():
                 continue
-            if block[end] in joints and _IS_LOOSE[block[end + 1]]:
+            if joints.ends[block[end]] and _IS_LOOSE[block[end + 1]]:
                 continue  # cut off in a longer row of groups
             right = _put_right(found.group())
             if right is not None:
-                yield start, end - start, right
+                yield nth, start, end - start, right
 
 
 def _put_right(text: bytes) -> bytes | None:
@@ -411,17 +352,32 @@ def _put_right(text: bytes) -> bytes | None:
     return squeezed if len(squeezed) == 18 and squeezed[:17].isdigit() and slips <= 4 and not plain else None
 
 
-def find_split(streams: Streams, check: str, running: bool) -> tuple[Positions, Positions, Flags]:
-    """Split and misread numbers; in running text also those that a line break splits."""
-    tokens = [*split_tokens(streams, _BLANKS), *(split_tokens(streams, _BREAKS) if running else ())]
-    starts = np.array([start for start, _, _ in tokens], np.int64)
-    lengths = np.array([length for _, length, _ in tokens], np.int64)
-    rows = np.frombuffer(b"".join(text for _, _, text in tokens), np.uint8).reshape(-1, 18)
-    return starts, lengths, CHECKS[check](rows) if tokens else np.empty(0, np.bool_)
+def _split(
+    block: Bytes, found: Sequence[Found], delimiter: int | None, layout: Layout
+) -> tuple[Positions, Positions, Positions, Rows]:
+    """Split and misread numbers, in running text also those that a line break splits: starts, lengths, columns, and
+    the numbers put right, one a row. ``layout`` is as it was before the block."""
+    starts, lengths, columns, texts = [], [], [], [b""]
+    for joints, (runs, at) in zip((BLANKS, BREAKS), found, strict=False):
+        for nth, start, length, right in split_tokens(block, runs, joints):
+            starts.append(start)
+            lengths.append(length)
+            columns.append(int(at[nth]) + _cells_between(block, int(runs[nth]), start, delimiter, layout))
+            texts.append(right)
+    rows = np.frombuffer(b"".join(texts), np.uint8).reshape(-1, 18)
+    return np.array(starts, np.int64), np.array(lengths, np.int64), np.array(columns, np.int64), rows
+
+
+def _cells_between(block: Bytes, run: int, start: int, delimiter: int | None, layout: Layout) -> int:
+    """How many cells further than its run a token stands: a tab is a joint and may be the delimiter too."""
+    cells = int(np.count_nonzero(block[run:start] == delimiter)) if delimiter is not None else 0
+    if cells and layout.quotes and (np.count_nonzero(block[PAD:run] == 34) + layout.carry.quoted) % 2:
+        return 0
+    return cells
 
 
 @cache
-def _cell_splits(delimiter: int, engine: str) -> tuple[tuple[Shape, ...], Matcher]:
+def cell_splits(delimiter: int) -> tuple[Shape, ...]:
     """A mainland number cut into area, birth date and serial, or into two of these, in neighbouring cells."""
     cut = f"\\x{delimiter:02x}"
     parts = (
@@ -429,19 +385,35 @@ def _cell_splits(delimiter: int, engine: str) -> tuple[tuple[Shape, ...], Matche
         ("[0-9]{6}", "[0-9]{11}[0-9Xx]"),
         ("[0-9]{14}", "[0-9]{3}[0-9Xx]"),
     )
-    shapes = tuple(Shape(joint.join(part)) for part in parts for joint in (cut, f'"{cut}"'))
-    return shapes, matcher(shapes, engine)
+    return tuple(Shape(joint.join(part)) for part in parts for joint in (cut, f'"{cut}"'))
 
 
-def find_cells(
-    streams: Streams, delimiter: int, check: str, engine: str
-) -> Iterator[tuple[Positions, Positions, Flags]]:
-    shapes, match = _cell_splits(delimiter, engine)
-    for shape, starts in zip(shapes, match(streams.block, streams), strict=True):
-        if starts.size:
-            rows = window(streams.block, starts, shape.length)
-            digits = rows[:, _IS_ALNUM[rows[0]]]
-            yield starts, np.full(starts.size, shape.length), CHECKS[check](digits)
+class Search:
+    """What is looked for in blocks of one layout: all shapes of all rules, each once."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        shapes: Sequence[Shape],
+        delimiter: int | None,
+        running: bool,
+        engine: str,
+    ) -> None:
+        numbers: dict[Shape, int] = {}
+        given = iter(shapes)
+        self.of_rule: list[list[int]] = []
+        for rule in rules:
+            if rule.how == "shape":
+                looks: Sequence[Shape] = (next(given),)
+            elif rule.how == "split":
+                looks = (BLANKS.run, BREAKS.run) if running else (BLANKS.run,)
+            elif rule.how == "cells":
+                looks = () if delimiter is None else cell_splits(delimiter)
+            else:
+                looks = (_AT,)
+            self.of_rule.append([numbers.setdefault(look, len(numbers)) for look in looks])
+        self.shapes = tuple(numbers)
+        self.match = matcher(self.shapes, delimiter, engine)
 
 
 # ----------------------------------------------------------------------------------------------- detector
@@ -472,8 +444,7 @@ class Detector:
         self.engine = engine
         self.under_age_after = under_age_after
         self._shapes = shapes
-        self._match = matcher(shapes, engine)
-        self._shape_rules = [i for i, rule in enumerate(self.rules) if rule.how == "shape"]
+        self._searches: dict[tuple[int | None, bool], Search] = {}
         self._words, self._any_word = _patterns(tuple((kind.id, kind.all_words) for kind in kinds))
         self._last_speaking: dict[str, tuple[tuple[str, ...], Flags]] = {}
         self._last_rivals: dict[str, tuple[tuple[str, ...], Flags]] = {}
@@ -517,54 +488,44 @@ class Detector:
     ) -> None:
         """Counts one block; without a delimiter its only column is ``header[0]``, or none in running text."""
         block = narrowed(padded(data))
-        running = delimiter is None and not header
-        streams = Streams(block)
-        hits = list(self._hits(block, streams, delimiter, running))
-        if delimiter is None:
-            columns = [np.zeros(h.starts.size, np.int64) for h in hits]
-        elif hits or quotes:
-            end = block.size - PAD
-            while end > PAD and block[end - 1] == 10:
-                end -= 1
-            every = np.concatenate([h.starts for h in hits]) if hits else np.empty(0, np.int64)
-            flat = columns_of(streams, delimiter, quotes, every, end, carry)
-            if data and data[len(data) - 1] == 10 and not carry.quoted:
-                carry.column = 0
-            columns = np.split(flat, np.cumsum([h.starts.size for h in hits])[:-1]) if hits else []
-        else:
-            return
+        layout = Layout(quotes, len(data) > 0 and data[len(data) - 1] != 10, carry)
+        table = Table(path, header, delimiter, delimiter is None and not header)
         taken = np.zeros(block.size, np.bool_)
-        for hit, column in zip(hits, columns, strict=True):
-            self._count(block, hit, column, Table(path, header, delimiter, running), taken)
+        for hit in self._hits(block, layout, delimiter, table.running):
+            self._count(block, hit, table, taken)
 
-    def _hits(self, block: Bytes, streams: Streams, delimiter: int | None, running: bool) -> Iterator[Hits]:
-        found = dict(zip(self._shape_rules, self._match(block, streams), strict=True))
-        shapes = dict(zip(self._shape_rules, self._shapes, strict=True))
-        for i, rule in enumerate(self.rules):
-            if rule.how == "shape":
-                starts = found[i]
-                if starts.size:
-                    length = shapes[i].length
-                    passed = CHECKS[rule.check](window(block, starts, length))
-                    yield Hits(i, starts, np.full(starts.size, length), passed)
-                continue
-            parts: Iterator[tuple[Positions, Positions, Flags]]
+    def _hits(self, block: Bytes, layout: Layout, delimiter: int | None, running: bool) -> Iterator[Hits]:
+        search = self._searches.get((delimiter, running))
+        if search is None:
+            search = Search(self.rules, self._shapes, delimiter, running, self.engine)
+            self._searches[delimiter, running] = search
+        before = replace(layout, carry=replace(layout.carry))
+        found = search.match(block, layout)
+        split: tuple[Positions, Positions, Positions, Rows] | None = None
+        for i, (rule, looks) in enumerate(zip(self.rules, search.of_rule, strict=True)):
             if rule.how == "split":
-                parts = iter((find_split(streams, rule.check, running),))
-            elif rule.how == "cells":
-                parts = (
-                    iter(()) if delimiter is None else find_cells(streams, delimiter, rule.check, self.engine)
-                )
-            else:
-                parts = iter((find_email(streams),))
-            for starts, lengths, passed in parts:
+                split = split or _split(block, [found[look] for look in looks], delimiter, before)
+                starts, lengths, columns, rows = split
                 if starts.size:
-                    yield Hits(i, starts, lengths, passed)
+                    yield Hits(i, starts, lengths, CHECKS[rule.check](rows), columns)
+                continue
+            for look in looks:
+                starts, columns = found[look]
+                if not starts.size:
+                    continue
+                if rule.how == "email":
+                    yield Hits(i, *find_email(block, starts), columns)
+                    continue
+                length = search.shapes[look].length
+                rows = window(block, starts, length)
+                if rule.how == "cells":
+                    rows = rows[:, _IS_ALNUM[rows[0]]]
+                yield Hits(i, starts, np.full(starts.size, length), CHECKS[rule.check](rows), columns)
 
     # -- counting
 
-    def _count(self, block: Bytes, hit: Hits, column: Positions, table: Table, taken: Flags) -> None:
-        rule = self.rules[hit.rule]
+    def _count(self, block: Bytes, hit: Hits, table: Table, taken: Flags) -> None:
+        rule, column = self.rules[hit.rule], hit.columns
         lasts = hit.starts + hit.lengths - 1
         keep = ~(taken[hit.starts] | taken[lasts])
         before, after = block[hit.starts - 1], block[lasts + 1]
@@ -729,13 +690,13 @@ _QUANTITY = re.compile(
 )
 _DIRECTLY = re.compile(r"(?:[\W\d_]|no|号|號|码|碼|为|是){0,8}", re.IGNORECASE)
 _NUMBERING = re.compile(r" ?(?:编号|編號|编码|編碼|代码|代碼|ref|reference|code)", re.IGNORECASE)
-_IS_JOINING = _mask(frozenset(b"/_&?#%@.\\"))
+_IS_JOINING = mask(frozenset(b"/_&?#%@.\\"))
 
 
 @cache
 def _is_edge(delimiter: int | None) -> Flags:
     """The bytes a cell's content may begin after or end before."""
-    return _mask(frozenset(b"\n\r\"'") | ({delimiter} if delimiter is not None else set()))
+    return mask(frozenset(b"\n\r\"'") | ({delimiter} if delimiter is not None else set()))
 
 
 def _claim(taken: Flags, starts: Positions, lasts: Positions) -> None:

@@ -1,45 +1,43 @@
-"""Shapes: what an identifier looks like as bytes, found at memory speed, by three interchangeable engines.
+"""Shapes: what an identifier looks like as bytes, and what finds them.
 
 A *shape* is a small, fixed-length regular expression over bytes (literals, classes, ``{n}``) between two
 boundaries. That is all candidates need, and the restriction pays twice:
 
 - a match is one number, its start, so hits stay in arrays and every check is done for all of them at once;
-- its longest run (eleven digits, say) can be found *bit-parallel*: one bit a byte for each character class, packed
-  64 to a word, and a run is a handful of ANDs and shifts over words (the idea of Parabix, R. Cameron, PPoPP 2008);
-  what stands around the run is then looked up for all runs at once. No call into Python is made for a match, so a
-  file full of identifiers is read nearly as fast as one without.
+- nothing has to be remembered for longer than a shape is long: an automaton can begin anywhere in the data
+  (``automaton.py``), and runs of a class can be found bit-parallel (``bits.py``).
 
-Engines: ``bits`` (NumPy, everywhere, the default), ``hyperscan`` (x86-64, one database a shape) and ``re2``. They
-give the same positions; tests hold them to it, and ``benchmarks/scan.py`` prints what each costs.
+Two engines find shapes, with the column each stands in, and give the same: ``bits`` needs NumPy only and starts at
+once; ``automaton`` is several times as fast and is compiled first. ``matcher`` chooses.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-Words = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
 Positions = NDArray[np.int64]
 
 PAD = 128
 """Line breaks put before and after a block, so that every window around a hit lies inside it."""
 
-_ALNUM = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_ANY = frozenset(range(256))
 DIGITS = frozenset(b"0123456789")
+ALNUM = DIGITS | frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+ANY = frozenset(range(256))
 BOUNDARIES: dict[str, frozenset[int]] = {
     # what may stand beside the shape; bytes of Chinese characters are neither letters nor digits here
-    "word": _ANY - _ALNUM,
-    "digit": _ANY - frozenset(b"0123456789"),
-    "mrz": _ANY - _ALNUM - frozenset(b"<"),
-    "any": _ANY,
+    "word": ANY - ALNUM,
+    "digit": ANY - DIGITS,
+    "mrz": ANY - ALNUM - frozenset(b"<"),
+    "any": ANY,
 }
 
 _TOKEN = re.compile(
@@ -51,6 +49,8 @@ _MEMBER = re.compile(rb"\\x([0-9a-f]{2})|\\(.)|(.)", re.DOTALL)
 def _members(token: bytes) -> frozenset[int]:
     """The bytes a class or a literal stands for."""
     body = token[1:-1] if token.startswith(b"[") and len(token) > 1 else token
+    if body.startswith(b"^") and body != token:
+        return ANY - _members(b"[" + body[1:] + b"]")
     units: list[int | None] = []  # None marks a range dash
     for code, escaped, plain in _MEMBER.findall(body):
         units.append(
@@ -93,36 +93,8 @@ def parse(form: str) -> tuple[tuple[frozenset[int], int], ...]:
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """A run of ``count`` bytes of a class; ``left``/``right``: it begins/ends there, so a longer run has no start inside.
-
-    ``also`` are further runs of the class, (how far on, how long), that begin and end there: groups of digits.
-    """
-
-    members: frozenset[int]
-    count: int
-    left: bool
-    right: bool
-    also: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A shape as its longest run, found in streams, and the bytes around it, looked up where the run is.
-
-    ``shift`` is how far the run lies from the shape's start; ``next_to`` are the bytes at its ends (offset from the
-    run's start, class, class as 256 bits), ``further`` the others, the most selective first.
-    """
-
-    anchor: Anchor
-    shift: int
-    next_to: tuple[tuple[int, frozenset[int], int], ...]
-    further: tuple[tuple[int, frozenset[int]], ...]
-
-
-@dataclass(frozen=True)
 class Shape:
-    """One look of an identifier. ``form`` as in the module's text; boundaries by name (:data:`BOUNDARIES`)."""
+    """One look of an identifier. ``form`` as in the module's text; boundaries by name (:data:`BOUNDARIES`) or a class."""
 
     form: str
     before: str = "word"
@@ -138,76 +110,26 @@ class Shape:
         return sum(count for _, count in self.segments)
 
     @cached_property
-    def plan(self) -> Plan:
-        """How the bit-parallel engine looks for the shape."""
-        return _plan(self)
+    def bounds(self) -> tuple[frozenset[int], frozenset[int]]:
+        """The bytes that may stand before and after."""
+        before, after = (
+            BOUNDARIES[side] if side in BOUNDARIES else _members(side.encode())
+            for side in (self.before, self.after)
+        )
+        return before, after
 
     def regex(self) -> bytes:
         """The shape with its boundaries as a regular expression over Latin-1 bytes (one byte each side)."""
 
         def written(members: frozenset[int]) -> bytes:
-            return b"[" + b"".join(b"\\x%02x-\\x%02x" % bounds for bounds in _ranges(members)) + b"]"
+            return b"[" + b"".join(b"\\x%02x-\\x%02x" % bounds for bounds in ranges(members)) + b"]"
 
         body = b"".join(written(members) + (b"{%d}" % n if n > 1 else b"") for members, n in self.segments)
-        return written(BOUNDARIES[self.before]) + body + written(BOUNDARIES[self.after])
+        return written(self.bounds[0]) + body + written(self.bounds[1])
 
 
-def _plan(shape: Shape) -> Plan:
-    segments = shape.segments
-    runs: list[tuple[int, int, int]] = []  # (worth, first segment, end)
-    for i, (members, _) in enumerate(segments):
-        first, end = (
-            i,
-            i + 1,
-        )  # the run may take in neighbours of narrower classes: 852[0-9]{8} is eleven digits
-        while first > 0 and segments[first - 1][0] <= members:
-            first -= 1
-        while end < len(segments) and segments[end][0] <= members:
-            end += 1
-        # long runs are rare; each range of a class costs a pass over the block
-        runs.append((sum(n for _, n in segments[first:end]) - 2 * len(_ranges(members)), first, end))
-    # the first of the longest, so that other groups of the class lie after it
-    _, first, last = max(runs, key=lambda run: (run[0], -run[1]))
-    members = max((c for c, _ in segments[first:last]), key=len)
-    before, after = BOUNDARIES[shape.before], BOUNDARIES[shape.after]
-    shift, count = sum(n for _, n in segments[:first]), sum(n for _, n in segments[first:last])
-    sides = [(-shift - 1, before), (shape.length - shift, after)]
-    at = -shift
-    for c, n in segments:
-        sides += [(at + k, c) for k in range(n) if not (0 <= at + k < count and c == members)]
-        at += n
-    left = (segments[first - 1][0] if first else before) & members
-    right = (segments[last][0] if last < len(segments) else after) & members
-    also = _groups(segments[last:], count, members, after) if not right else ()
-    for start, n in also:
-        sides = [side for side in sides if not start <= side[0] < start + n]
-    # a class of few bytes rules most out; among equals the furthest, for the nearest are likest to the run
-    sides = sorted(
-        (side for side in sides if len(side[1]) < 256), key=lambda side: (len(side[1]), -abs(side[0]))
-    )
-    ends = -1, 0, count
-    return Plan(
-        Anchor(members, count, not left, not right, also),
-        shift,
-        tuple((at, c, sum(1 << byte for byte in c)) for at, c in sides if at in ends),
-        tuple((at, c) for at, c in sides if at not in ends),
-    )
-
-
-def _groups(
-    segments: Sequence[tuple[frozenset[int], int]], at: int, members: frozenset[int], after: frozenset[int]
-) -> tuple[tuple[int, int], ...]:
-    """Later runs of ``members`` that stand between bytes of other classes: (how far on, how long)."""
-    found: list[tuple[int, int]] = []
-    for i, (c, n) in enumerate(segments):
-        following = segments[i + 1][0] if i + 1 < len(segments) else after
-        if c == members and i > 0 and not (segments[i - 1][0] & members) and not (following & members):
-            found.append((at, n))
-        at += n
-    return tuple(found)
-
-
-def _ranges(members: frozenset[int]) -> list[tuple[int, int]]:
+def ranges(members: frozenset[int]) -> list[tuple[int, int]]:
+    """The class as ranges of bytes, both ends included."""
     bounds: list[tuple[int, int]] = []
     for byte in sorted(members):
         if bounds and bounds[-1][1] == byte - 1:
@@ -228,272 +150,48 @@ def padded(data: bytes | memoryview) -> Bytes:
     return block
 
 
-class Matcher(Protocol):
-    """Finds the starts of every shape in a padded block; ``starts[i]`` belongs to ``shapes[i]``, ascending.
+@dataclass
+class Carry:
+    """What a block leaves to the next one of the same chunk: inside quotes or not, and in which column."""
 
-    ``streams`` may carry bit streams of the block made already; only ``bits`` has a use for them.
+    quoted: bool = False
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a block of cells lies: whether quotation marks may hold delimiters, and whether it ends within a line.
+
+    ``carry`` comes from the block before and is moved to this one's end.
     """
 
-    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]: ...
+    quotes: bool = False
+    open: bool = False
+    carry: Carry = field(default_factory=Carry)
 
 
-_NONE: Positions = np.empty(0, np.int64)
+Found = tuple[Positions, Positions]
+"""Where a shape begins, ascending, and in which column each of these places is."""
 
 
-def positions(words: Words, ascending: bool = True) -> Positions:
-    """Where the bits of a stream are set."""
-    filled = np.flatnonzero(words != 0)
-    if not filled.size:
-        return _NONE
-    left, base = words[filled], filled << 6
-    parts: list[Positions] = []
-    for _ in range(2):  # hits are sparse: nearly every word has one bit, or two
-        parts.append(base + np.bitwise_count((left & -left) - np.uint64(1)))
-        left = left & (left - np.uint64(1))
-        more = np.flatnonzero(left != 0)
-        if not more.size:
-            break
-        left, base = left[more], base[more]
-    else:
-        bits = np.flatnonzero(np.unpackbits(left.view(np.uint8), bitorder="little").view(np.bool_))
-        parts.append(base[bits >> 6] + (bits & 63))
-    if len(parts) == 1:
-        return parts[0]
-    joined = np.concatenate(parts)
-    return np.sort(joined) if ascending else joined
+class Matcher(Protocol):
+    """Finds every shape in a padded block; ``found[i]`` belongs to ``shapes[i]``."""
+
+    def __call__(self, block: Bytes, layout: Layout) -> list[Found]: ...
 
 
-def down(words: Words, by: int) -> Words:
-    """Bit ``i`` of the result is bit ``i + by`` of ``words``; 0 < by < 64."""
-    moved = words >> np.uint64(by)
-    moved[:-1] |= words[1:] << np.uint64(64 - by)
-    return moved
+def matcher(shapes: Sequence[Shape], delimiter: int | None, engine: str = "auto") -> Matcher:
+    """A matcher for ``shapes`` among cells with that delimiter; without one every column is 0. It may learn: one a thread.
 
+    ``engine`` is ``bits``, ``automaton`` or ``auto``, which begins with the one and goes on with the other.
 
-def up(words: Words, by: int) -> Words:
-    """Bit ``i`` of the result is bit ``i - by`` of ``words``; 0 < by < 64."""
-    moved = words << np.uint64(by)
-    moved[1:] |= words[:-1] >> np.uint64(64 - by)
-    return moved
+    Raises KeyError for an unknown engine, ImportError if ``automaton`` is asked for where Numba is not installed.
+    """
+    from wantong.border.gate.classification import automaton, bits
 
-
-class Streams:
-    """The bit streams of one block: which bytes belong to a class, where runs of a class begin. Made once each."""
-
-    def __init__(self, block: Bytes) -> None:
-        self.block = block
-        self._classes: dict[frozenset[int], Words] = {}
-        self._runs: dict[tuple[frozenset[int], int], Words | None] = {}
-        self._begins: dict[frozenset[int], Words] = {}
-        self._edges: dict[tuple[frozenset[int], int, bool, bool], Words | None] = {}
-        self._anchors: dict[Anchor, Positions] = {}
-
-    def members(self, members: frozenset[int]) -> Words:
-        """Bit ``i`` says whether byte ``i`` is in the class."""
-        made = self._classes.get(members)
-        if made is None:
-            made = ~self.members(_ANY - members) if len(members) > 128 else self._packed(members)
-            self._classes[members] = made
-        return made
-
-    def _packed(self, members: frozenset[int]) -> Words:
-        rest = members
-        known: Words | None = None
-        if members > DIGITS:  # the class all others build on is packed once
-            known, rest = self.members(DIGITS), members - DIGITS
-        inside = np.zeros(self.block.size, np.bool_)
-        for low, high in _ranges(rest):
-            if low == high:
-                inside |= self.block == low
-            else:
-                inside |= (self.block - np.uint8(low)) <= np.uint8(high - low)
-        packed = np.packbits(inside, bitorder="little").view(np.uint64)
-        return packed if known is None else packed | known
-
-    def run(self, members: frozenset[int], length: int) -> Words | None:
-        """Bit ``i`` says whether bytes ``i`` … ``i + length - 1`` are all in the class; None if nowhere."""
-        key = members, length
-        if key not in self._runs:
-            if length == 1:
-                made: Words | None = self.members(members)
-            else:
-                # the longest power of two below: shared by all lengths above it
-                half = 1 << ((length - 1).bit_length() - 1)
-                part = self.run(members, half)
-                made = None if part is None else part & down(part, length - half)
-            self._runs[key] = made if made is not None and made.any() else None
-        return self._runs[key]
-
-    def anchored(self, anchor: Anchor) -> Positions:
-        """Where the runs of an anchor begin."""
-        if anchor not in self._anchors:
-            run = self._edged(anchor.members, anchor.count, anchor.left, anchor.right)
-            for shift, count in anchor.also:
-                other = self._edged(anchor.members, count, True, True) if run is not None else None
-                run = None if run is None or other is None else run & down(other, shift)
-            if run is None:
-                self._anchors[anchor] = _NONE
-            else:
-                found = positions(run, ascending=False)
-                self._anchors[anchor] = found[found < self.block.size - PAD // 2]
-        return self._anchors[anchor]
-
-    def _edged(self, members: frozenset[int], count: int, left: bool, right: bool) -> Words | None:
-        """Runs that begin (``left``) and end (``right``) where they do."""
-        key = members, count, left, right
-        if key not in self._edges:
-            run = self.run(members, count)
-            if run is not None and left:
-                if members not in self._begins:
-                    self._begins[members] = ~up(self.members(members), 1)
-                run = run & self._begins[members]
-            if run is not None and right:
-                run = run & ~down(self.members(members), count)
-            self._edges[key] = run
-        return self._edges[key]
-
-
-@cache
-def _mask(members: frozenset[int]) -> NDArray[np.bool_]:
-    mask = np.zeros(256, np.bool_)
-    mask[list(members)] = True
-    return mask
-
-
-class BitMatcher:
-    """The bit-parallel engine; see the module's text."""
-
-    def __init__(self, shapes: Sequence[Shape]) -> None:
-        self.shapes = tuple(shapes)
-        grouped: dict[Anchor, list[tuple[int, Plan]]] = {}
-        for number, shape in enumerate(self.shapes):
-            grouped.setdefault(shape.plan.anchor, []).append((number, shape.plan))
-        self._groups = list(grouped.items())
-
-    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
-        streams = streams or Streams(block)
-        found = [_NONE] * len(self.shapes)
-        for anchor, plans in self._groups:
-            runs = streams.anchored(anchor)
-            if runs.size:
-                beside = _Beside(block, runs)
-                for number, plan in plans:
-                    found[number] = beside.starts(plan)
-        return found
-
-
-class _Beside:
-    """The bytes beside an anchor's runs, looked up once for all the shapes that hang on it."""
-
-    def __init__(self, block: Bytes, runs: Positions) -> None:
-        self.block, self.runs = block, runs
-        self._sides: dict[int, tuple[Bytes, int]] = {}
-        self._chosen: dict[tuple[int, frozenset[int]], Positions] = {}
-
-    def starts(self, plan: Plan) -> Positions:
-        """Where a shape, with its boundaries, begins."""
-        found = self.runs
-        whole = True
-        for offset, members, bits in plan.next_to:
-            values, present = self._side(offset)
-            if not present & bits:  # in a table every run stands in its cell: most shapes end here
-                return _NONE
-            if not present & ~bits:
-                continue
-            if whole:
-                key = offset, members
-                if key not in self._chosen:
-                    self._chosen[key] = self.runs[_mask(members)[values]]
-                found, whole = self._chosen[key], False
-            else:
-                found = found[_mask(members)[self.block[found + offset]]]
-        for offset, members in plan.further:
-            if not found.size:
-                return _NONE
-            found = found[_mask(members)[self.block[found + offset]]]
-        return np.sort(found) - plan.shift
-
-    def _side(self, offset: int) -> tuple[Bytes, int]:
-        """The bytes at ``offset`` from each run, and which bytes these are, as a set of 256 bits."""
-        made = self._sides.get(offset)
-        if made is None:
-            values = self.block[self.runs + offset]
-            present = np.zeros(256, np.bool_)
-            present[values] = True
-            made = values, int.from_bytes(np.packbits(present, bitorder="little").tobytes(), "little")
-            self._sides[offset] = made
-        return made
-
-
-class HyperscanMatcher:
-    """One Hyperscan database a shape: measured faster than one database for all, which mixes weak patterns."""
-
-    def __init__(self, shapes: Sequence[Shape]) -> None:
-        import hyperscan
-
-        self.shapes = tuple(shapes)
-        self.databases: list[Any] = []
-        for shape in self.shapes:
-            database = hyperscan.Database()
-            flags = hyperscan.HS_FLAG_DOTALL
-            database.compile(expressions=[shape.regex()], ids=[0], elements=1, flags=[flags])
-            self.databases.append(database)
-
-    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
-        data = block.tobytes()
-        found: list[Positions] = []
-        for shape, database in zip(self.shapes, self.databases, strict=True):
-            ends: list[int] = []
-            keep = ends.append
-
-            def hit(
-                _id: int,
-                _from: int,
-                to: int,
-                _flags: int,
-                _context: object,
-                keep: Callable[[int], None] = keep,
-            ) -> None:
-                keep(to)
-
-            database.scan(data, match_event_handler=hit)
-            found.append(np.asarray(ends, np.int64) - (shape.length + 1))
-        return found
-
-
-class Re2Matcher:
-    """google-re2; every start is tried, for neighbours may share a boundary."""
-
-    def __init__(self, shapes: Sequence[Shape]) -> None:
-        import re2
-
-        self.shapes = tuple(shapes)
-        options = re2.Options()
-        options.encoding = re2.Options.Encoding.LATIN1
-        options.dot_nl = True
-        options.log_errors = False
-        self.patterns = [re2.compile(shape.regex(), options) for shape in self.shapes]
-
-    def __call__(self, block: Bytes, streams: Streams | None = None) -> list[Positions]:
-        data = block.tobytes()
-        found: list[Positions] = []
-        for pattern in self.patterns:
-            starts: list[int] = []
-            at = 0
-            while (match := pattern.search(data, at)) is not None:
-                starts.append(match.start() + 1)
-                at = match.start() + 1
-            found.append(np.asarray(starts, np.int64))
-        return found
-
-
-ENGINES: dict[str, Callable[[Sequence[Shape]], Matcher]] = {
-    "bits": BitMatcher,
-    "hyperscan": HyperscanMatcher,
-    "re2": Re2Matcher,
-}
-
-
-def matcher(shapes: Sequence[Shape], engine: str = "auto") -> Matcher:
-    """A matcher for ``shapes``; ``auto`` is ``bits``. Raises KeyError for an unknown engine, ImportError if absent."""
-    return ENGINES["bits" if engine == "auto" else engine](shapes)
+    engines: dict[str, Callable[[Sequence[Shape], int | None], Matcher]] = {
+        "auto": automaton.Auto,
+        "automaton": automaton.Automaton,
+        "bits": bits.BitMatcher,
+    }
+    return engines[engine](shapes, delimiter)

@@ -17,7 +17,7 @@ from wantong.border.gate.classification.checks import Flags
 from wantong.border.gate.classification.columns import LABELLED
 from wantong.border.gate.classification.detect import BLOCK, Detector, Rule, Table
 from wantong.border.gate.classification.kinds import REPORTED, identifiers
-from wantong.border.gate.classification.shapes import PAD, Positions, Streams, padded
+from wantong.border.gate.classification.shapes import PAD, Layout, Positions, padded
 
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if code not in (0xFF0C, 0xFF02)}
 _NARROW |= {0x3000: 0x20, 0xA0: 0x20, 0x2212: 0x2D, **dict.fromkeys(range(0x2010, 0x2016), 0x2D)}
@@ -49,8 +49,8 @@ class _Places(Detector):
         table = Table("", (column,) if column is not None else (), None, column is None)
         block = padded(data)
         taken = np.zeros(block.size, np.bool_)
-        for hit in self._hits(block, Streams(block), None, column is None):
-            self._count(block, hit, np.zeros(hit.starts.size, np.int64), table, taken)
+        for hit in self._hits(block, Layout(), None, column is None):
+            self._count(block, hit, table, taken)
         return self.found
 
 
