@@ -25,9 +25,9 @@ from wantong.ground.plain import json_text, shown
 )
 @click.option(
     "--engine",
-    type=click.Choice(["auto", "bits", "hyperscan", "re2"]),
+    type=click.Choice(["auto", "automaton", "bits"]),
     default="auto",
-    help="All find the same.",
+    help="All find the same: auto begins with bits, and compiles an automaton for what is large.",
 )
 @click.option(
     "--on", type=click.DateTime(["%Y-%m-%d"]), help="Day by which children's ages are told (default: today)."

@@ -11,7 +11,7 @@ stretches of a block are walked at once, because a step waits for a load that ne
 counted on the way, at no cost that could be measured.
 
 The loop is :func:`walk`, plain Python that Numba compiles once a machine (it keeps the result beside this file or
-in the user's cache). That takes a second at first and half a second to load, so :class:`Auto` begins with ``bits``.
+in the user's cache). That takes seconds at first and a third of one to load, so :class:`Auto` begins with ``bits``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from wantong.border.gate.classification.shapes import (
 STATES = 1 << 14
 """States an automaton may have before it forgets them: 4 MB of transitions, half the cache of a core and more."""
 
-PAYS, PAYS_LOADED = 24 << 20, 2 << 20
+PAYS, PAYS_LOADED = 32 << 20, 2 << 20
 """Bytes after which the automaton is worth its beginning: with Numba still to be loaded, and without."""
 
 _LANES = 4

@@ -359,6 +359,8 @@ def _split(
     the numbers put right, one a row. ``layout`` is as it was before the block."""
     starts, lengths, columns, texts = [], [], [], [b""]
     for joints, (runs, at) in zip((BLANKS, BREAKS), found, strict=False):
+        if joints.breaks:  # a run that begins with the block has the padding's line breaks before it
+            runs, at = np.append(PAD - 1, runs), np.append(0, at)
         for nth, start, length, right in split_tokens(block, runs, joints):
             starts.append(start)
             lengths.append(length)

@@ -133,8 +133,8 @@ def scan(
 ) -> Report:
     """Reads files, folders and archives and says what personal and graded data they hold.
 
-    ``progress`` is called with (file, bytes read, bytes in all); ``engine`` is ``auto``, ``bits``, ``hyperscan`` or
-    ``re2`` (all find the same); ``on`` is the day by which children's ages are told; ``declared`` and ``listed`` are
+    ``progress`` is called with (file, bytes read, bytes in all); ``engine`` is ``auto``, ``automaton``
+    or ``bits`` (all find the same); ``on`` is the day by which children's ages are told; ``declared`` and ``listed`` are
     the owner's word on core and important data; ``limits`` bounds the reading (default: an engineer's own files);
     ``shown_as`` is the name people know a file by, if it is not its path. What cannot be read becomes a question and a problem of the
     report; only a wrong argument raises.
