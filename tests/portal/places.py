@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-PUBLIC, OPERATORS = "public", "operators"
+PUBLIC, OPERATORS, REGISTRARS = "public", "operators", "registrars"
 
 
 def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -30,6 +30,10 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "whitelist-proposed": (f"whitelist/{ids['proposed']}", OPERATORS),
         "consents": ("consents", PUBLIC),
         "consent": (f"consents/{ids['consent']}", PUBLIC),
+        "carried": ("carried", OPERATORS),
+        "carried-register": ("carried/register", REGISTRARS),
+        "registration": (f"carried/{ids['registration']}", OPERATORS),
+        "registration-bundle": (f"carried/{ids['registration']}/bundle", REGISTRARS),
         "log": ("log", PUBLIC),
         "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
         "verify": ("verify", PUBLIC),
@@ -41,4 +45,4 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 # these have no JSON: they are nothing but forms
-FORMS = {"sign-in", "password", "scan", "assess"}
+FORMS = {"sign-in", "password", "scan", "assess", "carried-register", "registration-bundle"}

@@ -16,6 +16,7 @@ from wantong.border.exchange.catalogue import Metadata
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
+from wantong.border.gate.verification import services as verification
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.trust.models import Peer
 from wantong.ground import config
@@ -58,6 +59,8 @@ class Seeded:
     consent: Any
     approved: Any
     proposed: Any
+    registration: Any
+    bundle: Path
     witnesses: list[Any]
 
     def ids(self) -> dict[str, str]:
@@ -72,12 +75,14 @@ class Seeded:
             "consent",
             "approved",
             "proposed",
+            "registration",
         )
         entry = self.receipted.actions.get(act="deliver").log_entry
         return {
             **{name: str(getattr(self, name).id) for name in named},
             "entry": str(entry),
             "transfer": self.receipted.transfer_id,
+            "bundle": str(self.bundle),
         }
 
 
@@ -272,12 +277,30 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
             ),
         )
     )
+    degree = folder / "学位证书.pdf"
+    degree.write_bytes(b"%PDF-1.7\n" + "兹证明某某同学学业期满，授予理学学士学位。（虚构）\n".encode() * 9)
+    registered = verification.register(LEI, degree, "学位证书", today + dt.timedelta(days=900))
     witness(witnesses)
+    bundle = folder / "carried.zip"
+    verification.bundle(registered.registration.id, degree, registered.salt, bundle)
     for crossed in (done, received):
         assert gate.receipted(crossed.id)  # what the worker does as soon as the witnesses have seen it
     for declaration in (done, waiting, held, asked, refused, received):
         declaration.refresh_from_db()
-    return Seeded(done, waiting, held, asked, refused, received, granted[0], approved, proposed, witnesses)
+    return Seeded(
+        done,
+        waiting,
+        held,
+        asked,
+        refused,
+        received,
+        granted[0],
+        approved,
+        proposed,
+        registered.registration,
+        bundle,
+        witnesses,
+    )
 
 
 def _declare(path: Path, number: str, **more: Any) -> Declaration:

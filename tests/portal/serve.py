@@ -29,9 +29,15 @@ def main(folder: Path) -> None:
     setup.create(folder, jurisdiction="gd", url=url, participant_id="gd.test.example")
     setup.prepare(folder)
     from django.core.wsgi import get_wsgi_application
-    from tests.portal import seeded
+    from tests.portal import counterparty, seeded
+
+    from wantong.border.trust.models import Peer
 
     made = seeded.seed(folder / "payloads")
+    theirs = counterparty.serve()
+    Peer.objects.filter(participant_id="mo.test.example").update(url=theirs)
+    # nobody listens there
+    Peer.objects.filter(participant_id="hk.test.example").update(url="http://127.0.0.1:9")
     server = make_server(
         "127.0.0.1", port, get_wsgi_application(), server_class=_Server, handler_class=_Quiet
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,6 +17,7 @@ from wantong.border.gate.declarations import workflow
 from wantong.border.gate.declarations.ledger import LOGGED
 from wantong.border.gate.declarations.models import Direction, State
 from wantong.border.gate.rules import grammar
+from wantong.border.gate.verification import carried
 from wantong.border.gate.whitelist.catalogue import MASKS
 from wantong.border.gate.whitelist.models import State as ItemState
 from wantong.ground.i18n import LANGUAGES, catalogue
@@ -59,6 +61,10 @@ FAMILIES = {
     "kind.gate.import": LOGGED,
     "kind.whitelist": ("propose", "approve", "reject", "revoke"),
     "kind.consent": ("given", "withdrawn"),
+    "verification.state": ("valid", "revoked", "expired"),
+    "verification.verdict": get_args(carried.Outcome),
+    "verification.status": (*get_args(carried.State), "none"),
+    "verification.field": ("document", "kind", "expires", "reason"),
     "kind.verification": ("registered", "revoked", "checked"),
 }  # fmt: skip
 

@@ -17,6 +17,13 @@ class TooManyAttempts(Problem):
     status = 429
 
 
+class PeersBusy(Problem):
+    """Other catalogues are being read; try again after ``retry_after`` seconds."""
+
+    slug = "peer-busy"
+    status = 503
+
+
 class UnknownRole(Problem):
     """``role`` is not one of the roles of a node."""
 

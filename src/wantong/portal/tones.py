@@ -28,6 +28,12 @@ TONES: Mapping[str, str] = {
     "left": "done",
     "stopped": "stop",
     "recalled": "stop",
+    # registrations of carried documents, and what a check says
+    "valid": "good",
+    "genuine": "good",
+    "altered": "bad",
+    "unproven": "bad",
+    "unconfirmed": "wait",
 }
 
 

@@ -4,12 +4,14 @@ from django.urls import include, path
 
 from wantong.portal.respond import both
 from wantong.portal.views import (
+    carried,
     catalogue,
     consents,
     crossings,
     home,
     logbook,
     negotiations,
+    peers,
     session,
     whitelist,
 )
@@ -23,6 +25,8 @@ _pages = [
     path("crossings/<uuid:declaration_id>/acts", crossings.act, name="crossing-act"),
     *both("transfers/<str:transfer_id>", crossings.transfer, "transfer"),
     *both("negotiations/<str:pid>", negotiations.negotiation, "negotiation"),
+    *both("peers/<str:participant_id>/catalogue", peers.catalogue, "peer-catalogue"),
+    *both("peers/<str:participant_id>/catalogue/<path:dataset_id>", peers.dataset, "peer-dataset"),
     *both("catalogue", catalogue.catalogue, "catalogue"),
     *both("catalogue/<path:dataset_id>", catalogue.dataset, "dataset"),
     *both("received", catalogue.received, "received"),
@@ -34,6 +38,12 @@ _pages = [
     path("consents/person", consents.of_person, name="consents-of-person"),
     *both("consents/<uuid:consent_id>", consents.consent, "consent"),
     path("consents/<uuid:consent_id>/withdraw", consents.withdraw, name="consent-withdraw"),
+    *both("carried", carried.carried, "carried"),
+    path("carried/register", carried.register, name="carried-register"),
+    path("carried/check", carried.check, name="carried-check"),
+    *both("carried/<uuid:registration_id>", carried.registration, "registration"),
+    path("carried/<uuid:registration_id>/bundle", carried.bundle, name="registration-bundle"),
+    path("carried/<uuid:registration_id>/revoke", carried.revoke, name="registration-revoke"),
     *both("log", logbook.log, "log"),
     *both("log/entries/<uuid:entry_id>", logbook.entry, "log-entry"),
     *both("verify", logbook.verify, "verify"),

@@ -12,6 +12,8 @@ from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
 
 LONGEST_TEXT = 5000
 MOST_FIELDS = 2000
+MOST_THEMES = 100
+LONGEST_LABEL = 300
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def default_offer(dataset_id: str) -> terms.Policy:
 
 def read(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A peer's dataset (schema-checked) as plain values: id, title, offers, and what else it tells."""
-    distribution: Mapping[str, Any] = next(iter(entry.get("distribution", ())), {})
+    distribution = next((d for d in entry.get("distribution", ()) if isinstance(d, Mapping)), {})
     size = distribution.get("dcat:byteSize")
     return {
         "id": str(entry["@id"]),
@@ -169,14 +171,39 @@ def read(entry: Mapping[str, Any]) -> dict[str, Any]:
         "publisher": _untagged((entry.get("dct:publisher") or {}).get("foaf:name"))
         if isinstance(entry.get("dct:publisher"), Mapping)
         else {},
-        "themes": entry.get("dcat:theme", []),
-        "fields": entry.get("wantong:field", []),
-        "grade": entry.get("wantong:grade", ""),
-        "licence": entry.get("dct:license", ""),
-        "media_type": distribution.get("dcat:mediaType", ""),
-        "size": size if isinstance(size, int) else None,
+        "themes": [_short(theme) for theme in _list(entry.get("dcat:theme"))[:MOST_THEMES]],
+        "fields": [
+            {
+                "name": _short(column["name"]),
+                "title": _column_title(column),
+                "type": _short(column.get("type")),
+            }
+            for column in _list(entry.get("wantong:field"))[:MOST_FIELDS]
+            if isinstance(column, Mapping) and isinstance(column.get("name"), str) and column["name"]
+        ],
+        "grade": _short(entry.get("wantong:grade")),
+        "licence": _short(entry.get("dct:license")),
+        "media_type": _short(distribution.get("dcat:mediaType")),
+        # JSON knows no bounds for numbers, and True is one to Python
+        "size": size if type(size) is int and 0 <= size < 1 << 63 else None,
         "offers": list(entry["hasPolicy"]),
     }
+
+
+def _short(value: Any) -> str:
+    """A text of a peer, cut to what a label may be; empty for anything else."""
+    return value[:LONGEST_LABEL] if isinstance(value, str) else ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _column_title(column: Mapping[str, Any]) -> dict[str, str]:
+    """The title of a column: a language map as we write it, or a text."""
+    title = column.get("title")
+    texts = title if isinstance(title, Mapping) else {"en": title}
+    return {lang: _short(texts.get(lang)) for lang in LANGUAGES if _short(texts.get(lang))}
 
 
 def _tagged(texts: Mapping[str, str]) -> list[dict[str, str]]:

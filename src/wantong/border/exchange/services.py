@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from wantong.border.exchange.problems import (
     NotNow,
     PeerMisbehaves,
     PeerRefused,
+    PeerUnreachable,
     UnknownDataset,
     UnknownProcess,
 )
@@ -36,6 +39,7 @@ from wantong.ground.http.idempotency import begin
 
 # a peer that always links to one more page must come to an end
 MOST_PAGES = 1000
+LARGEST_CATALOGUE = 256 << 20
 
 
 def publish_dataset(actor: Actor, path: Path, metadata: Metadata) -> Dataset:
@@ -131,16 +135,26 @@ def introduce(
     )
 
 
-def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:
+def request_catalog(
+    participant_id: str, *, within: float | None = None, largest: int = LARGEST_CATALOGUE
+) -> Iterator[dict[str, Any]]:
     """The datasets a peer offers us, page after page, as :func:`.catalogue.read` tells them.
 
-    Raises UnknownPeer, :class:`PeerUnreachable`, :class:`PeerRefused`, :class:`PeerMisbehaves`.
+    ``within``: seconds for all pages together (without it every page has its own time); ``largest``: bytes of
+    all pages together. Raises UnknownPeer, :class:`PeerUnreachable`, :class:`PeerRefused`, :class:`PeerMisbehaves`.
     """
     peer = trust.peer(participant_id)
     url = f"{address_of(peer)}/catalog/request"
     question = {"@context": [messages.CONTEXT], "@type": "CatalogRequestMessage"}
+    until = time.monotonic() + within if within is not None else math.inf
     for _ in range(MOST_PAGES):
-        answer = wire.call(peer, "POST", url, question)
+        left = min(until - time.monotonic(), wire.TOTAL_TIMEOUT)
+        if left <= 0:
+            raise PeerUnreachable(peer=participant_id, reason="the catalogue did not end in time")
+        answer = wire.call(peer, "POST", url, question, within=left)
+        largest -= len(answer.body)
+        if largest < 0:
+            raise PeerMisbehaves(peer=participant_id, reason="the catalogue is too large")
         for entry in _checked(participant_id, answer, "Catalog").get("dataset", ()):
             yield catalogue.read(entry)
         if "next" not in answer.links:
@@ -151,11 +165,13 @@ def request_catalog(participant_id: str) -> Iterator[dict[str, Any]]:
     raise PeerMisbehaves(peer=participant_id, reason=f"the catalogue has more than {MOST_PAGES} pages")
 
 
-def request_dataset(participant_id: str, dataset_id: str) -> dict[str, Any]:
+def request_dataset(
+    participant_id: str, dataset_id: str, *, within: float = wire.TOTAL_TIMEOUT
+) -> dict[str, Any]:
     """One dataset of a peer. Raises as :func:`request_catalog`, and :class:`UnknownDataset`."""
     peer = trust.peer(participant_id)
     url = f"{address_of(peer)}/catalog/datasets/{quote(dataset_id, safe='')}"
-    answer = wire.call(peer, "GET", url)
+    answer = wire.call(peer, "GET", url, within=within)
     if answer.status == 404:
         raise UnknownDataset(dataset=dataset_id)
     return catalogue.read(_checked(participant_id, answer, "Dataset"))
@@ -168,10 +184,12 @@ def negotiate(
     offer: Mapping[str, Any] | None = None,
     purpose: str = "",
     fields: Sequence[str] = (),
+    title: Mapping[str, str] | None = None,
 ) -> Negotiation:
     """Ask a peer for an agreement on a dataset; the row's state advances as the two nodes talk.
 
-    ``offer`` is one of the dataset's; without it the first one is looked up at the peer. Raises NotAllowed,
+    ``offer`` is one of the dataset's and ``title`` what it is called; without an offer the first one is looked up at
+    the peer, with the title. Raises NotAllowed,
     UnknownPeer, :class:`UnknownDataset`, and what :func:`request_dataset` raises.
     """
     require(actor, "declarer", "approver", "operator")
@@ -195,7 +213,7 @@ def negotiate(
             address=address_of(peer),
             begun_by=actor.id,
             dataset_id=dataset_id,
-            title=told.get("title", {}),
+            title=dict(title or told.get("title", {})),
             offer=asked,
         )
         sending.queue(process, Send("request", {"offer": asked}))

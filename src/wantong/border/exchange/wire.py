@@ -41,10 +41,18 @@ class Answer:
             return None
 
 
-def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: str | None = None) -> Answer:
+def call(
+    peer: Peer,
+    method: str,
+    url: str,
+    message: Any = None,
+    *,
+    message_id: str | None = None,
+    within: float = TOTAL_TIMEOUT,
+) -> Answer:
     """Send a signed request to ``peer`` and read its answer.
 
-    Raises PeerUnreachable (also for an answer that takes longer than :data:`TOTAL_TIMEOUT`) and PeerMisbehaves (an
+    Raises PeerUnreachable (also for an answer that is not whole ``within`` so many seconds) and PeerMisbehaves (an
     answer larger than :data:`LARGEST_ANSWER`, or not HTTP).
     """
     body = b""
@@ -58,9 +66,7 @@ def call(peer: Peer, method: str, url: str, message: Any = None, *, message_id: 
     if body:
         headers["Content-Type"] = "application/json"
     try:
-        reply = _http().request(
-            method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=TOTAL_TIMEOUT
-        )
+        reply = _http().request(method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=within)
     except FetchFailed as failure:
         if failure.reason == "too-large":
             why = f"the answer is larger than {LARGEST_ANSWER} bytes"

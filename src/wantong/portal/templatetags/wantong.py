@@ -28,6 +28,7 @@ NAVIGATION = (
     ("portal:catalogue", "portal.nav.catalogue", "everyone"),
     ("portal:whitelist", "portal.nav.whitelist", "operators"),
     ("portal:consents", "portal.nav.consents", "everyone"),
+    ("portal:carried", "portal.nav.carried", "operators"),
     ("classification:scan", "portal.nav.scan", "everyone"),
     ("rules:assess", "portal.nav.assess", "everyone"),
     ("portal:log", "portal.nav.log", "everyone"),

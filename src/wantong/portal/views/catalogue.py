@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -10,11 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from wantong.border.exchange import terms
+from wantong.border.exchange import words as policies
 from wantong.border.exchange.models import Dataset
 from wantong.border.gate.declarations.models import Holding
 from wantong.border.gate.rules.texts import texts
 from wantong.border.gate.whitelist.models import State, WhitelistItem
+from wantong.border.trust import services as trust
 from wantong.portal import words
 from wantong.portal.respond import page
 from wantong.portal.services import role_required
@@ -26,10 +28,11 @@ PER_PAGE = 20
 def catalogue(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     """The published datasets; ``?q=`` searches titles, descriptions, publishers and themes in all languages."""
     question = request.GET.get("q", "")[:200]
-    found = [d for d in _visible(request) if _matches(d, question)]
+    found = [d for d in _visible(request) if matches(_searched(d), question)]
     shown = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     data = {"q": question, "count": len(found), "datasets": [_summary(d) for d in shown]}
-    return page(request, "portal/catalogue.html", data, as_json=as_json, pages=shown)
+    peers = trust.peers() if request.user.is_authenticated else []
+    return page(request, "portal/catalogue.html", data, as_json=as_json, pages=shown, peers=peers)
 
 
 def dataset(request: HttpRequest, dataset_id: str, as_json: bool = False) -> HttpResponse:
@@ -50,7 +53,8 @@ def dataset(request: HttpRequest, dataset_id: str, as_json: bool = False) -> Htt
     items: list[WhitelistItem] = []
     if request.user.is_authenticated:
         items = list(WhitelistItem.objects.filter(dataset_id=row.id, state=State.APPROVED))
-    return page(request, "portal/dataset.html", data, as_json=as_json, rules=_rules(offers), items=items)
+    rules = [clause for offer in offers for clause in policies.clauses(offer, language())]
+    return page(request, "portal/dataset.html", data, as_json=as_json, rules=rules, items=items)
 
 
 def _visible(request: HttpRequest) -> list[Dataset]:
@@ -61,13 +65,22 @@ def _visible(request: HttpRequest) -> list[Dataset]:
     return list(found)
 
 
-def _matches(row: Dataset, question: str) -> bool:
+def _searched(row: Dataset) -> dict[str, Any]:
+    return {
+        name: getattr(row, name) for name in ("id", "title", "description", "publisher", "themes", "fields")
+    }
+
+
+def matches(told: Mapping[str, Any], question: str) -> bool:
     """Whether every word of the question stands in the dataset's texts, whatever the width or case of letters."""
-    maps = (row.title, row.description, row.publisher)
+    maps = (told["title"], told["description"], told["publisher"])
     names = [
-        str(value) for column in row.fields for value in (column.get("name"), *_values(column.get("title")))
+        str(value)
+        for column in told["fields"]
+        for value in (column.get("name"), *_values(column.get("title")))
     ]
-    text = _folded(" ".join([row.id, *(t for m in maps for t in m.values()), *map(str, row.themes), *names]))
+    texts = [told["id"], *(t for m in maps for t in m.values()), *map(str, told["themes"]), *names]
+    text = _folded(" ".join(texts))
     return all(word in text for word in _folded(question).split())
 
 
@@ -94,27 +107,6 @@ def _summary(row: Dataset) -> dict[str, Any]:
         "columns": len(row.fields),
         "url": reverse("portal:dataset", args=[row.id]),
     }
-
-
-def _rules(offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the offers permit, forbid and ask for, flat enough to read."""
-    return [
-        {
-            "rule": rule,
-            "action": str(entry.get("action", "")),
-            "constraints": [
-                {
-                    "left": str(limit.get("leftOperand", "")).rpartition("/")[2],
-                    "operator": limit.get("operator", ""),
-                    "right": limit.get("rightOperand", ""),
-                }
-                for limit in entry.get("constraint", ())
-            ],
-        }
-        for offer in offers
-        for rule in terms.RULES
-        for entry in offer.get(rule, ())
-    ]
 
 
 @role_required()

@@ -7,7 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from wantong.border.exchange import services, terms
-from wantong.border.exchange.machine import PROVIDER
+from wantong.border.exchange import words as policies
+from wantong.border.exchange.machine import CONSUMER, PROVIDER
+from wantong.border.exchange.models import Negotiation, Transfer
+from wantong.border.gate.declarations.models import Declaration
 from wantong.ground import i18n
 from wantong.ground.problems import Problem
 from wantong.portal import words
@@ -23,7 +26,10 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
     if request.method == "POST":
         act = request.POST.get("act", "")
         try:
-            if act in ("agree", "accept", "terminate"):
+            if act == "fetch":
+                services.request_transfer(actor(request), services.negotiation(pid).agreement_id)
+                messages.success(request, i18n.t("portal.peer.fetched", language()))
+            elif act in ("agree", "accept", "terminate"):
                 services.decide_negotiation(actor(request), pid, act, request.POST.get("note", "")[:1000])
                 messages.success(request, i18n.t(f"portal.negotiation.done.{act}", language()))
             return redirect("portal:negotiation", pid=pid)
@@ -55,6 +61,22 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
         data,
         as_json=as_json,
         status=problem.status if problem else 200,
+        rules=policies.clauses(row.offer, language()),
+        may_fetch=row.role == CONSUMER
+        and row.state == "FINALIZED"
+        and bool(actor(request).roles & {"declarer", "approver", "operator"}),
+        transfers=_transfers(row),
         acts=[agree, "terminate"] if may else [],
         problem=problem.explain(language()) if problem else None,
     )
+
+
+def _transfers(row: Negotiation) -> list[dict[str, str]]:
+    """What was asked for under the agreement that came of it, with the crossing where there is one."""
+    if not row.agreement_id:
+        return []
+    asked = Transfer.objects.filter(agreement_id=row.agreement_id).order_by("-created_at")[:20]
+    crossings = dict(
+        Declaration.objects.filter(transfer_id__in=[t.id for t in asked]).values_list("transfer_id", "id")
+    )
+    return [{"id": t.id, "state": t.state, "crossing": str(crossings.get(t.id, ""))} for t in asked]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def pack(target: Path, document: Path, receipt: bytes, salt: bytes) -> None:
     if document.stat().st_size > MAX_DOCUMENT:
         raise DocumentTooLarge(limit=MAX_DOCUMENT)
     if document.name in (RECEIPT, SALT):
-        raise BadBundle(reason=f"the document is named {document.name}")
+        raise BadBundle(reason="name-taken")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(document, document.name)
         archive.writestr(RECEIPT, receipt)
@@ -150,19 +151,20 @@ def unpack(source: Path) -> Iterator[Bundle]:
             names = [member.filename for member in members]
             documents = [name for name in names if name not in (RECEIPT, SALT)]
             if len(members) != 3 or len(documents) != 1 or not {RECEIPT, SALT} <= set(names):
-                raise BadBundle(reason="it must hold a document, its receipt and its salt, and nothing else")
+                raise BadBundle(reason="members")
             name = PurePosixPath(documents[0]).name
-            if name != documents[0] or name in ("", ".", "..") or "\\" in name or "\x00" in name:
-                raise BadBundle(reason="the name of the document is a path")
-            document = Path(folder) / "document"
+            odd = name in ("", ".", "..") or "\\" in name or not name.isprintable()
+            if odd or name != documents[0] or len(name.encode("utf-8", "replace")) > 255:
+                raise BadBundle(reason="path")
+            document = Path(folder) / name
             document.write_bytes(_member(archive, documents[0], MAX_DOCUMENT))
             receipt = _member(archive, RECEIPT, MAX_RECEIPT)
             salt = parse_salt(_member(archive, SALT, 4096).decode("ascii"))
             yield Bundle(document, receipt, salt)
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BadBundle(reason=type(error).__name__) from None
-    except Malformed as error:
-        raise BadBundle(reason=str(error)) from None
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError, zlib.error):
+        raise BadBundle(reason="archive") from None
+    except Malformed:
+        raise BadBundle(reason="salt") from None
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:

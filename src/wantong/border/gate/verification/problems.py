@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
@@ -15,17 +16,19 @@ class UnknownRegistration(Problem):
 
 
 class BadRegistration(Problem):
-    """``field`` of a registration cannot be as it is: ``reason``."""
+    """``field`` of a registration cannot be as it is: ``reason``, both stable codes."""
 
     slug: ClassVar[str] = "registration-bad"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"field": "verification.field", "reason": "verification.fault"}
 
 
 class BadBundle(Problem):
-    """What was carried is no bundle of document, receipt and salt: ``reason``."""
+    """What was carried is no bundle of document, receipt and salt: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bundle-bad"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "verification.fault"}
 
 
 class DocumentTooLarge(Problem):

@@ -51,15 +51,15 @@ def register(actor: Actor, document: Path, kind: str, expires: dt.date | None = 
     """
     require(actor, "declarer", "approver", "operator")
     if not kind.strip() or len(kind) > 80 or not kind.isprintable():
-        raise BadRegistration(field="kind", reason="it must be a printable text of at most 80 characters")
+        raise BadRegistration(field="kind", reason="text")
     now = timezone.now()
     if expires is not None and expires < timezone.localdate(now):
-        raise BadRegistration(field="expires", reason="it has passed")
+        raise BadRegistration(field="expires", reason="passed")
     size = document.stat().st_size
     if size > carried.MAX_DOCUMENT:
         raise DocumentTooLarge(limit=carried.MAX_DOCUMENT)
     if not size:
-        raise BadRegistration(field="document", reason="it is empty")
+        raise BadRegistration(field="document", reason="empty")
     salt = secrets.token_bytes(SALT_BYTES)
     registration = Registration(
         kind=kind,
@@ -91,7 +91,7 @@ def bundle(registration_id: uuid.UUID | str, document: Path, salt: bytes, target
     """Write what the owner carries. Raises UnknownRegistration, ReceiptNotYet, and BadRegistration for another document."""
     registration = get(registration_id)
     if salted_digest(document, salt) != registration.digest:
-        raise BadRegistration(field="document", reason="it is not the registered one")
+        raise BadRegistration(field="document", reason="another")
     carried.pack(target, document, receipt(registration_id), salt)
 
 
@@ -103,7 +103,7 @@ def revoke(actor: Actor, registration_id: uuid.UUID | str, reason: str) -> Regis
     if registration.revoked_at is not None:
         return registration
     if not reason.strip() or len(reason) > 300:
-        raise BadRegistration(field="reason", reason="it is empty or longer than 300 characters")
+        raise BadRegistration(field="reason", reason="length")
     registration.revoked_at, registration.revoked_by = timezone.now(), actor.id
     registration.reason = reason.strip()
     registration.save(update_fields=("revoked_at", "revoked_by", "reason"))

@@ -1,0 +1,137 @@
+"""Catalogues of other nodes, read while the page is made: bounded, and never the end of the page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from wantong.border.exchange import services as exchange
+from wantong.border.exchange import words as policies
+from wantong.border.trust import services as trust
+from wantong.ground import i18n
+from wantong.ground.problems import Problem
+from wantong.portal.problems import PeersBusy
+from wantong.portal.respond import page
+from wantong.portal.services import actor, role_required
+from wantong.portal.templatetags.wantong import language
+from wantong.portal.views.catalogue import matches
+
+PATIENCE = 8.0
+"""Seconds that a reader waits for another node, all its pages together."""
+LARGEST = 8 << 20
+MOST = 200
+AT_ONCE = 2
+ASKERS = ("declarer", "approver", "operator")
+
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+
+@never_cache
+@role_required()
+def catalogue(request: HttpRequest, participant_id: str, as_json: bool = False) -> HttpResponse:
+    """What a peer offers us. What was read before it failed is shown, with what went wrong."""
+    peer = trust.peer(participant_id)
+    question = request.GET.get("q", "")[:200]
+    found: list[dict[str, Any]] = []
+    problem: Problem | None = None
+    more = False
+    try:
+        with _turn():
+            for entry in exchange.request_catalog(participant_id, within=PATIENCE, largest=LARGEST):
+                if len(found) == MOST:
+                    more = True
+                    break
+                if matches(entry, question):
+                    found.append(entry)
+    except Problem as raised:
+        problem = raised
+    data = {
+        "peer": participant_id,
+        "peer_name": peer.name or participant_id,
+        "q": question,
+        "more": more,
+        "problem": problem.explain(language()) if problem else None,
+        "datasets": [
+            {**entry, "url": reverse("portal:peer-dataset", args=[participant_id, entry["id"]])}
+            for entry in found
+        ],
+    }
+    return page(
+        request,
+        "portal/peer_catalogue.html",
+        data,
+        as_json=as_json,
+        status=problem.status if problem else 200,
+        most=MOST,
+    )
+
+
+@never_cache
+@role_required()
+def dataset(
+    request: HttpRequest, participant_id: str, dataset_id: str, as_json: bool = False
+) -> HttpResponse:
+    """One dataset of a peer: its fields, its terms in words, and the way to ask for it."""
+    peer = trust.peer(participant_id)
+    told: dict[str, Any] | None = None
+    problem: Problem | None = None
+    try:
+        with _turn():
+            told = exchange.request_dataset(participant_id, dataset_id, within=PATIENCE)
+        if request.method == "POST":
+            chosen = request.POST.get("offer", "")
+            asked = exchange.negotiate(
+                actor(request),
+                participant_id,
+                dataset_id,
+                # the terms are the peer's own, as it tells them now; the form names which
+                offer=next((o for o in told["offers"] if o["@id"] == chosen), told["offers"][0]),
+                purpose=request.POST.get("purpose", "").strip()[:200],
+                fields=[f["name"] for f in told["fields"] if f["name"] in request.POST.getlist("field")],
+                title=told["title"],
+            )
+            messages.success(request, i18n.t("portal.peer.asked", language()))
+            return redirect("portal:negotiation", pid=asked.pid)
+    except Problem as raised:
+        problem = raised
+    data: dict[str, Any] = {
+        **(told or {"id": dataset_id}),
+        "peer": participant_id,
+        "peer_name": peer.name or participant_id,
+        "problem": problem.explain(language()) if problem else None,
+    }
+    if as_json:
+        return page(request, "", data, as_json=True, status=problem.status if problem else 200)
+    offers = [
+        {"id": offer["@id"], "rules": policies.clauses(offer, language())}
+        for offer in (told["offers"] if told else ())
+    ]
+    return page(
+        request,
+        "portal/peer_dataset.html",
+        {**data, "offers": offers},
+        status=problem.status if problem else 200,
+        found=told is not None,
+        may_ask=bool(actor(request).roles & set(ASKERS)),
+        given=request.POST,
+        wanted=request.POST.getlist("field"),
+    )
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """A place among those who wait for other nodes: a dead peer must not hold all threads. Raises PeersBusy."""
+    if not _places.acquire(timeout=1.0):
+        raise PeersBusy(retry_after=int(PATIENCE))
+    try:
+        yield
+    finally:
+        _places.release()
