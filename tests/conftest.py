@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from django.db.backends.sqlite3.base import DatabaseOperations
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -23,3 +24,20 @@ def node(tmp_path: Path, settings):
         folder.mkdir(parents=True)
     settings.WANTONG = config
     return config
+
+
+_sql_flush = DatabaseOperations.sql_flush
+
+
+def _flush_in_spite_of_triggers(self, style, tables, **options):
+    """SQLite empties a table between two tests by DELETE, which append-only tables refuse; PostgreSQL truncates."""
+    with self.connection.cursor() as cursor:
+        triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    return [
+        *(f"DROP TRIGGER {self.quote_name(name)}" for name, _ in triggers),
+        *_sql_flush(self, style, tables, **options),
+        *(sql for _, sql in triggers),
+    ]
+
+
+DatabaseOperations.sql_flush = _flush_in_spite_of_triggers

@@ -97,10 +97,12 @@ def database(url: str, directory: Path) -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(directory / url.removeprefix("sqlite:")),
             "OPTIONS": {
-                # writers queue instead of failing half-way; FULL because an acknowledged act must survive power loss
+                # writers queue instead of failing half-way; FULL because an acknowledged act must survive power loss;
+                # recursive triggers because REPLACE deletes, and only then asks the triggers that refuse it
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+                "PRAGMA recursive_triggers=ON;",
             },
         }
     parts = urlsplit(url)

@@ -108,10 +108,16 @@ def test_a_rolled_back_transaction_leaves_nothing_to_log(bay):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_flushing_again_after_a_crash_between_log_and_database_doubles_nothing(node):
+def test_flushing_again_after_a_crash_between_log_and_database_doubles_nothing(node, monkeypatch):
     rows = [services.record("thing", {"n": n}, AT) for n in range(5)]
-    assert services.flush() == 5
-    LogEntry.objects.update(index=None)
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
+        crash.setattr(services, "publish", dies)
+        services.flush()
+    assert services.node_log().size == 5 and LogEntry.objects.filter(index=None).count() == 5
     assert services.flush() == 5
     assert services.node_log().size == 5
     assert sorted(LogEntry.objects.values_list("index", flat=True)) == list(range(5))

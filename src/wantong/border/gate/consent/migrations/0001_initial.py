@@ -5,7 +5,7 @@ import django.utils.timezone
 import uuid
 from django.db import migrations, models
 
-from wantong.border.gate.appendonly import AppendOnly
+from wantong.ground.appendonly import AppendOnly
 
 
 class Migration(migrations.Migration):
