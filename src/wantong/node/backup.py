@@ -29,7 +29,7 @@ import wantong
 from wantong.ground.config import NodeConfig
 from wantong.ground.log import audit
 from wantong.ground.log.audit import Report
-from wantong.ground.log.store import PUBLIC
+from wantong.ground.log.store import PUBLIC, RESTORED
 from wantong.ground.problems import Problem
 from wantong.node import config, setup, tables
 
@@ -139,6 +139,7 @@ def restore(
         setup.prepare(directory)
         _fill(directory / TABLES, manifest, progress)
         shutil.rmtree(directory / TABLES)
+        (directory / "log" / RESTORED).touch()
         return Restored(manifest, _audit(progress))
     except BaseException as error:
         for entry in directory.iterdir():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import threading
 import uuid
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from wantong.ground import canonical
 from wantong.ground.log import Log, Party, Trust, Witness, generate_keys, handlers, services, verify_receipt
 from wantong.ground.log.models import LogEntry
 from wantong.ground.log.note import Note
-from wantong.ground.log.problems import EntryTooLarge, EntryUnknown
+from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, RolledBack
 from wantong.ground.log.tiles import unpack_entries
 from wantong.ground.outbox.models import Event, State
 from wantong.ground.outbox.services import drain
@@ -105,6 +107,63 @@ def test_a_rolled_back_transaction_leaves_nothing_to_log(bay):
         raise RuntimeError
     drain()
     assert services.node_log().size == 0
+
+
+def recorded(count: int) -> None:
+    for n in range(count):
+        services.record("thing", {"n": n}, AT)
+
+
+def put_away(node) -> None:
+    """Close the log, so that its file can be exchanged."""
+    services._open.pop((os.getpid(), Log, node.log)).close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restored_log_does_not_grow_while_others_know_more_of_it(bay, peer, node):
+    recorded(3)
+    drain()
+    put_away(node)
+    shutil.copy(node.log / "log.db", node.directory / "older.db")
+    recorded(2)
+    drain()
+    put_away(node)
+    shutil.move(node.log / "log.db", node.directory / "newer.db")
+    shutil.move(node.directory / "older.db", node.log / "log.db")
+    shutil.rmtree(node.log / "public")
+    (node.log / "restored").touch()
+
+    recorded(1)
+    drain()
+    assert services.node_log().size == 3
+    with pytest.raises(RolledBack) as lacking:
+        services.flush()
+    assert (lacking.value.params["published"], lacking.value.params["stored"]) == (5, 3)
+    assert LogEntry.objects.filter(index=None).count() == 1
+
+    # the newest copy turns up: what waited is appended after what the witness knows
+    put_away(node)
+    shutil.move(node.directory / "newer.db", node.log / "log.db")
+    assert services.flush() == 1
+    assert services.node_log().size == 6
+    assert not (node.log / "restored").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restored_log_waits_for_those_who_do_not_answer(bay, peer, node):
+    recorded(1)
+    drain()
+    (node.log / "restored").touch()
+    peer.server.shutdown()
+    peer.server.server_close()
+    recorded(1)
+    drain()
+    assert services.node_log().size == 1
+    [waiting] = Event.objects.filter(topic="log.append").exclude(state=State.DONE)
+    Event.objects.filter(pk=waiting.pk).update(attempts=handlers.ROUNDS)
+    waiting.refresh_from_db()
+    handlers.append(waiting)  # never given up: asked for anew
+    assert Event.objects.filter(topic="log.append").exclude(state=State.DONE).count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

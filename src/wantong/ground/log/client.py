@@ -33,11 +33,16 @@ class Round:
     failed: tuple[LogProblem, ...]
 
 
-def collect(log: Log, peers: Sequence[Party], *, deadline: float = DEADLINE) -> Round:
-    """Ask those ``peers`` that have not cosigned the newest checkpoint yet, side by side; keep what they sign."""
+def collect(log: Log, peers: Sequence[Party], *, deadline: float = DEADLINE, again: bool = False) -> Round:
+    """Ask those ``peers`` that have not cosigned the newest checkpoint yet, side by side; keep what they sign.
+
+    ``again`` asks all of them: what they know of the log may be more than it has itself.
+    """
     note = Note.parse(log.checkpoint())
     size = Checkpoint.parse(note.text).size
-    missing = [p for p in peers if p.witness and not any(p.witness.made(s) for s in note.signatures)]
+    missing = [
+        p for p in peers if p.witness and (again or not any(p.witness.made(s) for s in note.signatures))
+    ]
     cosigned: list[Party] = []
     failed: list[LogProblem] = []
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from wantong.ground.log import services
+from wantong.ground.log.problems import RolledBack, WitnessFailed
 from wantong.ground.outbox.models import Event
 from wantong.ground.outbox.services import Retry, backoff, handler, publish
 
@@ -20,7 +21,11 @@ ROUNDS = 100
 @handler("log.append")
 def append(event: Event) -> None:
     """Append all that is recorded and not yet logged; the first event of a burst does the work of all."""
-    services.flush()
+    try:
+        services.flush()
+    except (RolledBack, WitnessFailed) as problem:
+        logger.warning("log.unconfirmed", problem=problem.slug, reason=str(problem))
+        _ask_again(event, "the restored log is not confirmed")
 
 
 @handler("log.witness")
@@ -33,9 +38,13 @@ def witness(event: Event) -> None:
         logger.warning("log.witness_failed", problem=problem.slug, reason=str(problem))
     if services.witnessed(event.payload["size"]):
         return
+    _ask_again(event, "too few witnesses")
+
+
+def _ask_again(event: Event, reason: str) -> None:
+    """Postpone the event; for ever, if need be. Raises Retry."""
     after = min(backoff(event.attempts), SLOWEST)
-    if event.attempts >= ROUNDS:
-        # an event is given up after many attempts; this must not be
-        publish(event.topic, event.key, event.payload, delay=after)
-        return
-    raise Retry("too few witnesses", after=after)
+    if event.attempts < ROUNDS:
+        raise Retry(reason, after=after)
+    # an event is given up after many attempts; this must not be
+    publish(event.topic, event.key, event.payload, delay=after)

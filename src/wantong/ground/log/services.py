@@ -21,8 +21,8 @@ from django.db import transaction
 from wantong.ground import canonical, config
 from wantong.ground.log import client, keys, merkle
 from wantong.ground.log.models import LogEntry, time_ordered_id
-from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, ReceiptPending
-from wantong.ground.log.store import Log
+from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, ReceiptPending, RolledBack, WitnessFailed
+from wantong.ground.log.store import RESTORED, Log
 from wantong.ground.log.tiles import MAX_ENTRY
 from wantong.ground.log.trust import Party, Trust
 from wantong.ground.log.witness import Answer, Witness
@@ -64,10 +64,12 @@ def record(kind: str, body: Mapping[str, Any], at: datetime) -> LogEntry:
 def flush() -> int:
     """Append everything recorded but not yet logged; returns how many entries that were.
 
-    Raises :class:`~wantong.ground.log.problems.StorageFull` or ``StorageFailed``; what was recorded stays recorded.
+    Raises :class:`~wantong.ground.log.problems.StorageFull` or ``StorageFailed``, and as :func:`confirm`; what was
+    recorded stays recorded.
     """
     total = 0
     while rows := list(LogEntry.objects.filter(index=None)[:FLUSH]):
+        confirm()
         log = node_log()
         # a crash between these two leaves rows that are appended again, to the same places
         appended = log.append_many([row.body.encode() for row in rows])
@@ -78,6 +80,25 @@ def flush() -> int:
             publish("log.witness", "log.witness", {"size": max(at.index for at in appended) + 1})
         total += len(rows)
     return total
+
+
+def confirm() -> None:
+    """After a restore: append nothing before as many nodes as a receipt needs have said that they know no more of it.
+
+    Two logs of one name that differ would be a lie to everyone; waiting is not. Raises :class:`RolledBack` if a
+    witness knows entries that this log lacks, :class:`WitnessFailed` while too few answer.
+    """
+    marker = config.current().log / RESTORED
+    if not marker.exists():
+        return
+    log, trust = node_log(), node_trust()
+    outcome = client.collect(log, trust.peers(config.current().participant_id), again=True)
+    for problem in outcome.failed:
+        if problem.params.get("reason") == "ahead":
+            raise RolledBack(published=problem.params["size"], stored=log.size)
+    if len(outcome.cosigned) < trust.quorum:
+        raise next(iter(outcome.failed), WitnessFailed(config.current().participant_id, "unreachable"))
+    marker.unlink()
 
 
 def receipt(entry_id: uuid.UUID | str) -> bytes | None:

@@ -52,6 +52,7 @@ from wantong.ground.log.trust import Trust
 BATCH = 1024  # entries a transaction takes at most, unless one caller brings more at once
 GATHER = 0.002  # seconds a leader waits at most for the callers it expects
 PUBLIC = "public"  # the folder of static files, under the log's folder
+RESTORED = "restored"  # a file there that says: this came out of a backup, others may have seen more of it
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS head (         -- one row: the newest checkpoint this log has signed
