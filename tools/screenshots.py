@@ -1,28 +1,29 @@
 #!/usr/bin/env python3
 """Pictures of the main pages, for README and documentation: ``tools/screenshots.py [--bay DIR] [--out DIR]``.
 
-With ``--bay`` the nodes of a running ``wantong up`` are photographed (signed in as the demonstration's operators);
-without it a seeded node is started for the purpose. Needs the test requirements and Debian's package chromium.
+A bay of three nodes is made in a temporary folder, runs its crossings, and is photographed by its operators; with
+``--bay`` the nodes of a running ``wantong up`` are. Pages that ask for something are shown with their answer: a
+synthetic table is scanned, a facts file assessed, a registered document carried to Macao and checked there. Needs the test requirements and Debian's package chromium.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import tomllib
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+
+from wantong.node.bay import Bay, BayNode
+from wantong.node.demo import scenario
+from wantong.node.demo.narration import Crossing, Narrator, Step
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM_FLAGS = [
@@ -37,6 +38,8 @@ CHROMIUM_FLAGS = [
 ]
 WIDTH, HEIGHT = 1200, 900
 LARGEST = 300_000
+EXAMPLES = ROOT / "docs" / "examples"
+CERTIFICATE = "学位证书\n兹证明某某已修完全部课程，授予工学学士学位。\n（虚构文件，仅供演示）\n"
 
 # name of the picture, language, address below it, part of the page (None: the window), height of the window
 SHOTS = (
@@ -51,50 +54,69 @@ SHOTS = (
     ("crossing", "pt", "crossings/{crossing}", None, 1300),
     ("receipt", "en", "crossings/{crossing}", "section[aria-labelledby=receipt]", HEIGHT),
     ("receipt", "zh-hans", "crossings/{crossing}", "section[aria-labelledby=receipt]", HEIGHT),
-    ("scan", "zh-hans", "scan", None, HEIGHT),
-    ("assess", "en", "assess", None, HEIGHT),
     ("catalogue", "zh-hant", "catalogue", None, HEIGHT),
+    ("peer", "en", "peers/hk.wantong.example/catalogue/{dataset}", None, 1300),
     ("whitelist", "zh-hans", "whitelist", None, HEIGHT),
     ("log", "pt", "log", None, HEIGHT),
-    ("verify", "zh-hant", "verify", None, HEIGHT),
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """A node to be photographed, and who signs in there."""
+
+    url: str
+    name: str
+    password: str
+
+
 @contextmanager
-def seeded() -> Iterator[tuple[str, str, str]]:
-    """(address, operator, password) of a node made for the pictures."""
+def own() -> Iterator[Mapping[str, Place]]:
+    """The nodes of a bay of our own that has run its crossings, in English."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "tests.portal.serve", str(Path(folder) / "node")],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            told = json.loads(process.stdout.readline())
-            yield told["url"], "lei", told["password"]
-        finally:
-            process.terminate()
-            process.wait(10)
+        bay = Bay(Path(folder))
+        bay.make(any_port=True)
+        with bay.running():
+            narrator = Narrator(Silence())
+            scenario.run(bay, narrator, "en")
+            if failed := [crossing for crossing in narrator.crossings if not crossing.ok]:
+                raise SystemExit(f"crossing {failed[0].id}: {failed[0].problem or failed[0].outcome}")
+            yield places(Path(folder))
+
+
+class Silence:
+    """Nobody watches the crossings."""
+
+    def begins(self, crossing: Crossing) -> None:
+        print(f"crossing {crossing.id}", flush=True)
+
+    def step(self, crossing: Crossing, step: Step) -> None:
+        pass
+
+    def ends(self, crossing: Crossing) -> None:
+        pass
 
 
 @contextmanager
-def running(bay: Path, place: str = "gd") -> Iterator[tuple[str, str, str]]:
-    """(address, operator, password) of a node of a running bay."""
-    settings = tomllib.loads((bay / place / "node.toml").read_text("utf-8"))
-    secrets = json.loads((bay / place / "run" / "demo-operators.json").read_text("utf-8"))
-    name = "officer"
-    yield settings["url"], name, secrets[name]["password"]
+def running(bay: Path) -> Iterator[Mapping[str, Place]]:
+    """The nodes of a running bay."""
+    yield places(bay)
 
 
-def sign_in(page: Page, url: str, name: str, password: str) -> None:
-    page.goto(f"{url}/en/sign-in")
-    page.fill("#id_username", name)
-    page.fill("#id_password", password)
+def places(bay: Path) -> Mapping[str, Place]:
+    found = {}
+    for place in ("gd", "hk", "mo"):
+        node = BayNode(place, bay / place)
+        found[place] = Place(node.url, "officer", node.operators()["officer"]["password"])
+    return found
+
+
+def sign_in(page: Page, place: Place) -> None:
+    page.goto(f"{place.url}/en/sign-in")
+    page.fill("#id_username", place.name)
+    page.fill("#id_password", place.password)
     page.click("main button")
-    page.wait_for_url(f"{url}/en/")
+    page.wait_for_url(f"{place.url}/en/")
 
 
 def best_crossing(page: Page, url: str) -> str:
@@ -108,6 +130,59 @@ def best_crossing(page: Page, url: str) -> str:
         if found:
             break
     return max(found)[2]
+
+
+def scanned(page: Page, url: str) -> bytes:
+    """What the scanner says of a synthetic table."""
+    page.set_viewport_size({"width": WIDTH, "height": 1100})
+    page.goto(f"{url}/zh-hans/scan")
+    page.set_input_files("#id_file", EXAMPLES / "social-insurance.csv")
+    page.click("main form button")
+    page.wait_for_selector("main table")
+    return page.screenshot()
+
+
+def assessed(page: Page, url: str) -> bytes:
+    """The answer to the facts of a clinic in Zhuhai."""
+    page.set_viewport_size({"width": WIDTH, "height": 1100})
+    page.goto(f"{url}/en/assess")
+    page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    page.set_input_files("input[name=facts]", EXAMPLES / "zhuhai-clinic.yaml")
+    page.click("form[enctype] button")
+    page.wait_for_selector(".rules-answer")
+    return page.screenshot()
+
+
+def carried(issuer: Page, verifier: Page, here: str, there: str) -> tuple[bytes, bytes]:
+    """A certificate is registered in Guangdong and checked in Macao; and what a check of its receipt says."""
+    issuer.goto(f"{here}/zh-hans/carried/register")
+    paper = {"name": "学位证书.txt", "mimeType": "text/plain", "buffer": CERTIFICATE.encode()}
+    issuer.set_input_files("#id_document", paper)
+    issuer.fill("#id_kind", "学位证书")
+    with issuer.expect_download(timeout=30_000) as download:
+        issuer.click("main form button")
+    bundle = Path(download.value.path())
+    verifier.set_viewport_size({"width": WIDTH, "height": 1100})
+    verifier.goto(f"{there}/zh-hant/carried")
+    verifier.set_input_files(
+        "#id_bundle",
+        {"name": "carried.zip", "mimeType": "application/zip", "buffer": bundle.read_bytes()},
+    )
+    verifier.click("main form button")
+    verifier.wait_for_selector(".wt-receipt--good")
+    picture = verifier.screenshot()
+    with zipfile.ZipFile(bundle) as archive:
+        receipt, salt = archive.read("receipt.tlog-proof"), archive.read("salt").decode()
+    verifier.goto(f"{there}/zh-hant/verify")
+    verifier.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    verifier.set_input_files(
+        "#id_receipt", {"name": "receipt.tlog-proof", "mimeType": "text/plain", "buffer": receipt}
+    )
+    verifier.set_input_files("#id_file", paper)
+    verifier.fill("#id_salt", salt)
+    verifier.click("main form button")
+    verifier.wait_for_selector(".wt-receipt--good")
+    return picture, verifier.screenshot()
 
 
 def save(png: bytes, path: Path) -> None:
@@ -130,24 +205,32 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    node = running(options.bay) if options.bay else seeded()
-    with node as (url, name, password), sync_playwright() as playwright:
-        urlopen(f"{url}/healthz", timeout=10).close()  # noqa: S310 - the address comes from our own settings
+    nodes = running(options.bay) if options.bay else own()
+    with nodes as bay, sync_playwright() as playwright:
+        url, macao = bay["gd"].url, bay["mo"].url
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        sign_in(page, url, name, password)
-        crossing = best_crossing(page, url)
+        sign_in(page, bay["gd"])
+        verifier = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        sign_in(verifier, bay["mo"])
+        offered = page.request.get(f"{url}/en/peers/hk.wantong.example/catalogue.json").json()["datasets"]
+        named = {"crossing": best_crossing(page, url), "dataset": offered[0]["id"]}
         for shot, lang, path, part, height in SHOTS:
             page.set_viewport_size({"width": WIDTH, "height": height})
-            answer = page.goto(f"{url}/{lang}/{path.format(crossing=crossing)}")
+            answer = page.goto(f"{url}/{lang}/{path.format(**named)}")
             if answer is None or answer.status != 200:
                 raise SystemExit(f"{path}: {answer and answer.status}")
             png = page.locator(part).screenshot() if part else page.screenshot()
             save(png, options.out / f"{shot}-{lang}.png")
+        save(scanned(page, url), options.out / "scan-zh-hans.png")
+        save(assessed(page, url), options.out / "assess-en.png")
+        checked, verified = carried(page, verifier, url, macao)
+        save(checked, options.out / "carried-zh-hant.png")
+        save(verified, options.out / "verify-zh-hant.png")
         narrow = browser.new_context(
             viewport={"width": 360, "height": 740}, storage_state=page.context.storage_state()
         ).new_page()
-        narrow.goto(f"{url}/zh-hant/crossings/{crossing}")
+        narrow.goto(f"{url}/zh-hant/crossings/{named['crossing']}")
         save(narrow.screenshot(), options.out / "crossing-narrow-zh-hant.png")
         browser.close()
 

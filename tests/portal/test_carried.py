@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from tests.portal import seeded
 from tests.portal.seeded import PASSWORD
 
 from wantong.border.gate.verification.models import Registration
-from wantong.ground import config
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.log.models import LogEntry
 from wantong.portal.views import carried
@@ -49,8 +49,15 @@ def altered(content: bytes) -> bytes:
     return target.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def passing(tmp_path, monkeypatch) -> Path:
+    """Where this process lays things down in passing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
 def left_over() -> list[Path]:
-    return list(config.current().uploads.glob("*"))
+    return list(Path(tempfile.gettempdir()).iterdir())
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -30,7 +30,7 @@ from wantong.border.gate.verification import carried as bundles
 from wantong.border.gate.verification import services
 from wantong.border.gate.verification.models import Registration
 from wantong.border.gate.verification.problems import BadBundle, DocumentTooLarge, ReceiptNotYet
-from wantong.ground import config, i18n
+from wantong.ground import i18n
 from wantong.ground.log import services as log
 from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.verify import parse_salt
@@ -259,7 +259,7 @@ def _witnessed(registration_id: uuid.UUID) -> bool:
 
 def _bundle(row: Registration, document: Path, salt: bytes) -> FileResponse:
     """The file to carry as a download: it loses its name on this node at once, and ends when it has been sent."""
-    with tempfile.TemporaryDirectory(dir=_folder()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "carried.zip"
         services.bundle(row.id, document, salt, target)
         content = target.open("rb")
@@ -278,18 +278,12 @@ def _laid_down(upload: UploadedFile[Any] | None, name: str) -> Iterator[Path]:
     kept = (upload.name or name).encode()[-200:].decode("utf-8", "ignore")
     if name == "document" and kept in (bundles.RECEIPT, bundles.SALT):
         raise BadBundle(reason="name-taken")
-    with tempfile.TemporaryDirectory(dir=_folder()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / kept
         with path.open("wb") as target:
             for chunk in upload.chunks():
                 target.write(chunk)
         yield path
-
-
-def _folder() -> Path:
-    uploads = config.current().uploads
-    uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return uploads
 
 
 def _summary(row: Registration) -> dict[str, Any]:
