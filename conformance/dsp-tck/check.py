@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,6 +29,7 @@ import maven  # noqa: E402
 
 from wantong.node import setup  # noqa: E402
 from wantong.node.bay import BayNode, free_ports  # noqa: E402
+from wantong.node.processes import die_with_parent  # noqa: E402
 
 
 def main() -> int:
@@ -107,7 +109,14 @@ def play(kit: Path, properties: Path) -> int:
     begun = time.monotonic()
     command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties)]
     try:
-        done = subprocess.run(command, timeout=600, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            timeout=600,
+            check=False,
+            capture_output=True,
+            text=True,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )
     except subprocess.TimeoutExpired:
         print("   the kit did not come to an end in ten minutes")
         return 1

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
 from wantong.node import setup  # noqa: E402
 from wantong.node.bay import BayNode, free_ports  # noqa: E402
+from wantong.node.processes import die_with_parent  # noqa: E402
 
 NODE, EDC = "hk.wantong.example", "edc.example"
 DATASET = "urn:hk:daily-passenger"
@@ -70,6 +72,8 @@ def main() -> int:
             begun = time.monotonic()
             we_fetch(edc, node, source, content)
             print(f"   we fetched EDC's dataset: {len(content)} bytes, {time.monotonic() - begun:.1f} s")
+            edc_is_refused(edc, node)
+            print("   EDC was refused personal data")
         except (Broken, httpx.HTTPError) as error:
             print(f"   {type(error).__name__}: {error}")
             for log in (folder / "edc.log", folder / "node" / "run" / "node.log"):
@@ -77,7 +81,7 @@ def main() -> int:
                     continue
                 print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-25:], sep="\n")
             return 1
-    print("   Eclipse EDC: 2 of 2 directions")
+    print("   Eclipse EDC: 3 of 3 (it from us, we from it, personal data refused)")
     return 0
 
 
@@ -130,7 +134,10 @@ def connector(archives: Path, folder: Path) -> Iterator[Connector]:
     command = ["java", f"-Dedc.fs.config={settings}", "-cp", f"{archives}/*"]
     with (folder / "edc.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "org.eclipse.edc.boot.system.runtime.BaseRuntime"], stdout=log, stderr=log
+            [*command, "org.eclipse.edc.boot.system.runtime.BaseRuntime"],
+            stdout=log,
+            stderr=log,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     edc = Connector(ports)
     try:
@@ -232,22 +239,7 @@ def web_server(content: bytes) -> Iterator[str]:
 def edc_fetches(edc: Connector, node: Node, content: bytes) -> None:
     """EDC finds our dataset, agrees on it, asks for it, gets it past our gate, and ends the transfer."""
     columns = [name for name in content.split(b"\n", 1)[0].decode("utf-8-sig").strip().split(",") if name]
-    metadata = {
-        "id": DATASET,
-        "title": {"en": "Daily passenger traffic"},
-        "media_type": "text/csv",
-        "filename": "passengers.csv",
-        "is_open": True,
-        "fields": [{"name": name} for name in columns],
-        "facts": {"is_personal": False, "is_important_data": False, "from_area": "hk", "to_area": "gba9"},
-    }
-    good(
-        node.clerk.post(
-            "/api/datasets",
-            data={"metadata": json.dumps(metadata)},
-            files={"file": ("passengers.csv", content)},
-        )
-    )
+    publish(node, DATASET, content, columns, personal=False)
     item = {
         "dataset_id": DATASET,
         "fields": dict.fromkeys(columns, "keep"),
@@ -259,25 +251,7 @@ def edc_fetches(edc: Connector, node: Node, content: bytes) -> None:
     listed = good(node.clerk.post("/api/whitelist", json=item))
     good(node.officer.post(f"/api/whitelist/{listed['id']}/approve", json={}))
 
-    there = {
-        "protocol": PROTOCOL,
-        "counterPartyId": NODE,
-        "counterPartyAddress": f"{node.url}{DSP}",
-    }
-    catalog = edc.post("/v3/catalog/request", {"@type": "CatalogRequest", **there})
-    if [entry["@id"] for entry in catalog["dataset"]] != [DATASET]:
-        raise Broken(f"EDC does not see our dataset: {json.dumps(catalog)[:1000]}")
-    offer = {
-        "@id": catalog["dataset"][0]["hasPolicy"][0]["@id"],
-        "@type": "odrl:Offer",
-        "odrl:assigner": {"@id": NODE},
-        "odrl:target": {"@id": DATASET},
-        **USE,
-    }
-    begun = edc.post("/v3/contractnegotiations", {"@type": "ContractRequest", **there, "policy": offer})
-    agreed = edc.state(f"/v3/contractnegotiations/{begun['@id']}", "FINALIZED")["contractAgreementId"]
-    asked = {"@type": "TransferRequest", **there, "contractId": agreed, "transferType": "HttpData-PULL"}
-    transfer = f"/v3/transferprocesses/{edc.post('/v3/transferprocesses', asked)['@id']}"
+    transfer = edc_asks(edc, node, DATASET)
     edc.state(transfer, "STARTED")
     address = until(
         lambda: good_or_none(edc.api.get(f"/v3/edrs/{transfer.rpartition('/')[2]}/dataaddress")),
@@ -302,6 +276,54 @@ def edc_fetches(edc: Connector, node: Node, content: bytes) -> None:
     kinds = [entry["kind"] for entry in crossing["receipts"]["own"]]
     if "gate.export.release" not in kinds or "gate.export.deliver" not in kinds:
         raise Broken(f"our log lacks something: {kinds}")
+
+
+def edc_is_refused(edc: Connector, node: Node) -> None:
+    """Personal data does not go to a connector that could not keep the duties that travel with it."""
+    publish(
+        node, "urn:hk:patients", b"name,diagnosis\nChan Tai Man,J45\n", ["name", "diagnosis"], personal=True
+    )
+    edc.state(edc_asks(edc, node, "urn:hk:patients"), "TERMINATED")  # it keeps no reason
+    why = [
+        t["reason"] for t in good(node.clerk.get("/api/transfers")) if t["dataset_id"] == "urn:hk:patients"
+    ]
+    if len(why) != 1 or "keep the duties" not in why[0]:
+        raise Broken(f"it was refused for another reason: {why}")
+
+
+def publish(node: Node, dataset: str, content: bytes, columns: list[str], *, personal: bool) -> None:
+    """Offer a CSV file to every recognised connector."""
+    metadata = {
+        "id": dataset,
+        "title": {"en": dataset},
+        "media_type": "text/csv",
+        "filename": "data.csv",
+        "is_open": True,
+        "fields": [{"name": name} for name in columns],
+        "facts": {"is_personal": personal, "is_important_data": False, "from_area": "hk", "to_area": "gba9"},
+    }
+    papers = {"metadata": json.dumps(metadata)}
+    good(node.clerk.post("/api/datasets", data=papers, files={"file": ("data.csv", content)}))
+
+
+def edc_asks(edc: Connector, node: Node, dataset: str) -> str:
+    """EDC finds our dataset, agrees on it and asks for it; the address of its transfer."""
+    there = {"protocol": PROTOCOL, "counterPartyId": NODE, "counterPartyAddress": f"{node.url}{DSP}"}
+    catalog = edc.post("/v3/catalog/request", {"@type": "CatalogRequest", **there})
+    found = {entry["@id"]: entry for entry in catalog["dataset"]}
+    if dataset not in found:
+        raise Broken(f"EDC does not see {dataset}: {json.dumps(catalog)[:1000]}")
+    offer = {
+        "@id": found[dataset]["hasPolicy"][0]["@id"],
+        "@type": "odrl:Offer",
+        "odrl:assigner": {"@id": NODE},
+        "odrl:target": {"@id": dataset},
+        **USE,
+    }
+    begun = edc.post("/v3/contractnegotiations", {"@type": "ContractRequest", **there, "policy": offer})
+    agreed = edc.state(f"/v3/contractnegotiations/{begun['@id']}", "FINALIZED")["contractAgreementId"]
+    asked = {"@type": "TransferRequest", **there, "contractId": agreed, "transferType": "HttpData-PULL"}
+    return f"/v3/transferprocesses/{edc.post('/v3/transferprocesses', asked)['@id']}"
 
 
 def we_fetch(edc: Connector, node: Node, source: str, content: bytes) -> None:
