@@ -234,6 +234,17 @@ def test_the_name_of_a_mailbox_is_no_phone_number():
     assert scan_chunks([TextChunk("t.txt", b"see icon@2x.png and b@3x.webp", 1)]).findings == ()
 
 
+def test_passports_that_pass_as_identity_cards_by_chance_are_none():
+    # one in eleven of two letters and seven digits passes as an HKID without brackets
+    numbers = [f"KJ{1234560 + n}" for n in range(12)]
+    assert sum(map(ids.is_hkid, numbers)) == 1
+    assert column("证件号码", [*numbers, "A123456(3)"]) == {"passport": 11, "hkid": 1}
+
+
+def test_cross_boundary_plates_with_a_dot():
+    assert kinds("车辆粤Z·F023港与粤ZA123澳已登记") == {"plate": 2}
+
+
 def test_forms_without_check_need_more_than_a_column_called_otherwise():
     codes = [f"5{n:06d}({n % 10})" for n in range(1000, 1060)]
     assert column("规格", codes) == {} == column("lot", codes)

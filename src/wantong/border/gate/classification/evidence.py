@@ -22,6 +22,9 @@ SEEMS_A_QUANTITY = 0.3
 """A bare number without a word nearby is a phone only in a column where at least this share of rows holds one."""
 
 
+LUCK_DOES = 0.2
+"""Passes that chance alone brings this often prove nothing, whatever the column is called."""
+
 TOO_LUCKY = 0.01
 """Among thousands of serial numbers one passes every check; a pass that luck explains so well is none."""
 
@@ -67,7 +70,7 @@ def confidence(rule: Rule, tally: Tally, share: float, opposed: bool, silent: bo
     pure = purity(tally.likely, tally.passed, rule.digit_chance)
     luck = by_chance(tally.candidates, tally.passed, rule.chance)
     if tally.announced * 2 >= tally.passed:
-        if tally.likely >= 20 and pure < 0.2 and rule.chance < 1:
+        if pure < 0.2 and rule.chance < 1 and (tally.likely >= 20 or luck > LUCK_DOES):
             return 0.0
         return rule.context * (0.6 + 0.4 * pure)
     sure = rule.alone
