@@ -6,6 +6,7 @@ shape, so their classes are known (digits are digits); only what a shape cannot 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 
@@ -294,7 +295,11 @@ def one_by_one(test: Callable[[str], bool], encoding: str = "utf-8") -> Check:
 
 
 def landline_cn(rows: Rows) -> Flags:
-    return one_by_one(lambda text: ids.is_cn_landline(text.replace("-", "").replace(" ", "")))(rows)
+    def bare(text: str) -> str:
+        digits = re.sub(r"[() \-]", "", text)
+        return "0" + digits[3:] if digits.startswith("+86") else digits
+
+    return one_by_one(lambda text: ids.is_cn_landline(bare(text)))(rows)
 
 
 def anything(rows: Rows) -> Flags:

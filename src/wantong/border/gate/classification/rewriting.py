@@ -28,7 +28,13 @@ from wantong.border.gate.classification.readers.limits import MIB, Budget, Limit
 from wantong.border.gate.classification.readers.parquet import text_array
 from wantong.border.gate.classification.readers.problems import Damaged, Encrypted, LimitReached, Unsupported
 from wantong.border.gate.classification.readers.source import FileSource
-from wantong.border.gate.classification.readers.tables import HEADER_ROWS, column_name, find_header
+from wantong.border.gate.classification.readers.tables import (
+    FORM_ROWS,
+    column_name,
+    find_header,
+    form_text,
+    labels_of,
+)
 from wantong.border.gate.classification.readers.worker import Workshop, problem_from
 
 BATCH = 10_000
@@ -509,8 +515,13 @@ class _Workbook:
         first: list[list[str]] = []
         for row in rows:
             first.append(row)
-            if len(first) >= HEADER_ROWS + 20:
+            if len(first) >= FORM_ROWS:
                 break
+        if columns is None and len(first) < FORM_ROWS and form_text(first) is not None:
+            self._write(sheet, _form(first, name, change, counts))
+            counts.rows_in += len(first)
+            counts.rows_out += len(first)
+            return
         index = find_header(first)
         names = (
             [] if index is None else [column_name(first[index], place) for place in range(len(first[index]))]
@@ -538,9 +549,25 @@ class _Workbook:
         self._write(sheet, _batch(batch, names, name, change, chosen, keep, counts))
 
     @staticmethod
-    def _write(sheet: Any, rows: Sequence[Sequence[str]]) -> None:
+    def _write(sheet: Any, rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             sheet.append([_stored(cell) for cell in row])
+
+
+def _form(rows: Sequence[Sequence[str]], sheet: str, change: Change, counts: Counts) -> Iterator[list[str]]:
+    """A form's rows: each value changed as running text after its label, the labels as they are."""
+    befores = [f"{label}：" if label else "" for row in rows for label in labels_of(row)]
+    cells = [cell for row in rows for cell in row]
+    texts = [before + cell for before, cell in zip(befores, cells, strict=True)]
+    changes = zip(befores, texts, change.column(sheet, None, texts), strict=True)
+    for row in rows:
+        made: list[str] = []
+        for cell, (before, text, new) in zip(row, changes, strict=False):
+            kept = cell if new == text else new.removeprefix(before)
+            safe = kept if isinstance(kept, _Number) else disarmed(kept)
+            counts.disarmed += safe != kept
+            made.append(safe)
+        yield made
 
 
 def _stored(cell: str) -> str | int | float | None:

@@ -7,14 +7,18 @@ import zipfile
 from pathlib import Path
 from random import Random
 
+import docx
+import openpyxl
 import pyarrow.parquet as pq
 import pytest
 from tests.border.gate.classification.independent import issued
 from tests.border.gate.classification.independent.paper import Paper
+from tests.border.gate.classification.independent.people import people
 from tests.border.gate.classification.independent.scoring import CHECKED, Slip, Tally, corpus, score, table
 from tests.border.gate.classification.independent.writings import unlabelled
 
 from wantong.border.gate.classification import mask, scan
+from wantong.border.gate.classification.readers.tables import form_text
 from wantong.ground.problems import Problem
 
 SEED = 20261121
@@ -128,3 +132,72 @@ def test_what_cannot_be_written_is_refused(papers: list[Paper], tmp_path: Path, 
         mask(tmp_path / paper.name, tmp_path / f"masked.{ending}", {"*": "redact"})
     assert refused.value.slug == "file-format-unsupported"
     assert not (tmp_path / f"masked.{ending}").exists()
+
+
+def form(rng: Random) -> tuple[list[list[str]], dict[str, int]]:
+    """An entry form as offices lay it out: label and value side by side, two pairs a row, and no column anywhere."""
+    p = people(rng, 1)[0]
+    rows = [
+        ["员工入职登记表", "", "", ""], ["姓名", p.hans, "性别", "男"], ["出生日期", p.born.isoformat(), "民族", "汉族"],
+        ["身份证号", p.cn_id, "联系电话", p.phone], ["现住址", p.home, "电子邮箱", p.email], ["香港电话", p.phone_hk, "香港身份证", p.hkid],
+        ["银行卡号", p.card, "开户行", "中国工商银行广州分行"], ["紧急联系人", "李明", "电话", issued.landline(rng)], ["入职部门", "研发部", "工号", "20240017"],
+    ]  # fmt: skip
+    return rows, {
+        "name": 2,
+        "birth-date": 1,
+        "cn-id": 1,
+        "phone": 3,
+        "address": 1,
+        "email": 1,
+        "hkid": 1,
+        "bank-card": 1,
+    }
+
+
+def written(folder: Path, ending: str, rows: list[list[str]]) -> Path:
+    path = folder / f"form.{ending}"
+    if ending == "xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    else:
+        document = docx.Document()
+        grid = document.add_table(len(rows), len(rows[0]))
+        for line, row in zip(grid.rows, rows, strict=True):
+            for cell, value in zip(line.cells, row, strict=True):
+                cell.text = value
+        document.save(path)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "docx"])
+@pytest.mark.parametrize("seed", range(5))
+def test_forms_without_columns(tmp_path: Path, ending: str, seed: int):
+    rows, truth = form(Random(seed))
+    report = scan(written(tmp_path, ending, rows))
+    assert {f.kind: f.count for f in report.findings} == truth
+    assert rows[1][1] not in str(report.to_dict())  # a name that stands first is no column's
+
+
+def test_masked_forms_keep_their_labels(tmp_path: Path):
+    rows, _ = form(Random(SEED))
+    rows.append(["备注", "@SUM(A1:A9)", "", ""])
+    mask(written(tmp_path, "xlsx", rows), tmp_path / "masked.xlsx", {"*": "redact"})
+    made = [
+        ["" if c is None else str(c) for c in row]
+        for row in openpyxl.load_workbook(tmp_path / "masked.xlsx").active.values
+    ]
+    assert made[3][0] == "身份证号" and set(made[3][1]) == set(made[3][3]) == {"█"}
+    assert made[8] == rows[8] and made[6][3] == rows[6][3]
+    assert made[9][1].startswith("'@")
+    assert not [f for f in scan(tmp_path / "masked.xlsx").findings if f.about == "person"]
+
+
+def test_a_list_of_words_and_a_table_are_no_forms():
+    assert form_text([["姓名", "电话"], ["张伟", "13800138000"], ["李娜", "13900139000"]]) is None
+    assert form_text([["Station", "Value"], ["Central", "5"], ["Mong Kok", "7"]]) is None
+    assert form_text([["姓名", "张伟"]] * 61) is None
+    assert form_text([["姓名：", "张伟", "x"], ["电话", "1380013 8000 "], ["地址", ""]]) == (
+        "姓名：张伟\nx\n电话：1380013 8000\n地址\n".encode()
+    )

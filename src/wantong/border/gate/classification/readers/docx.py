@@ -10,7 +10,7 @@ from ..chunks import Chunk, TextChunk
 from .archive import EntrySource, open_archive
 from .limits import MIB, Budget
 from .problems import Encrypted, LimitReached, PicturesNotRead, ReadProblem
-from .tables import Columns, find_header
+from .tables import Columns, find_header, form_text
 from .xml import Handler, parse
 
 _PARTS = re.compile(r"word/(document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml\Z")
@@ -107,6 +107,10 @@ def _text(path: str, paragraphs: list[str], line: int) -> TextChunk:
 
 
 def _table(rows: list[list[str]], path: str, budget: Budget) -> Iterator[Chunk | ReadProblem]:
+    form = form_text(rows)
+    if form is not None:
+        yield TextChunk(path, form, 1)
+        return
     index = find_header(rows)
     columns = Columns(path, rows[index] if index is not None else (), budget.limits)
     start = 0 if index is None else index + 1

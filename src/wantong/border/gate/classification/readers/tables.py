@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import zip_longest
 
 from ..chunks import CellsChunk
+from ..kinds import context_kinds, header_text, identifiers, word_pattern
 from .limits import MIB, Limits
 from .problems import CellsCut, LimitReached, ReadProblem
 
@@ -101,6 +103,55 @@ def find_header(rows: Sequence[Sequence[str]]) -> int | None:
             continue
         return index if _names(cells, [_filled(below) for below in rows[index + 1 :]]) else None
     return None
+
+
+FORM_ROWS = HEADER_ROWS + 20
+"""A form is a page: a table of more rows is none."""
+
+
+@cache
+def _kind_words() -> re.Pattern[str]:
+    every = (*identifiers(), *context_kinds())
+    return word_pattern([word for kind in every for word in kind.all_words])
+
+
+def _is_label(cell: str) -> bool:
+    if cell.endswith((":", "：")):
+        return True
+    return len(cell) <= 20 and not _DATA.match(cell) and bool(_kind_words().search(header_text(cell)))
+
+
+def labels_of(row: Sequence[str]) -> list[str]:
+    """For each cell of a form's row the label before it, without its colon; empty for labels and what has none."""
+    labels: list[str] = []
+    label = ""
+    for cell in (cell.strip() for cell in row):
+        if cell and (label or not _is_label(cell)):
+            labels.append(label)
+            label = ""
+        else:
+            labels.append("")
+            label = cell.rstrip(":： ") or label
+    return labels
+
+
+def form_text(rows: Sequence[Sequence[str]]) -> bytes | None:
+    """A table that is a form, with labels beside their values, as running text (``姓名：张伟``); None if it is none.
+
+    Read as columns it would hide what the labels say, and show the first person's name as a column's.
+    """
+    filled = [cells for row in rows if len(cells := _filled(row)) > 1]
+    forms = [c for c in filled if _is_label(c[0]) and not _is_label(c[1])]
+    if not 2 <= len(rows) <= FORM_ROWS or len(forms) < max(2, 0.6 * len(filled)):
+        return None
+    lines: list[str] = []
+    for row in rows:
+        for label, cell in zip(labels_of(row), row, strict=True):
+            if label:
+                lines.pop()
+            if cell.strip():
+                lines.append(f"{label}：{cell}" if label else cell)
+    return ("\n".join(" ".join(line.split()) for line in lines) + "\n").encode("utf-8", "replace")
 
 
 def _filled(row: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from ..chunks import Chunk, TextChunk
 from .archive import EntrySource, open_archive
 from .limits import Budget
 from .problems import Damaged, DigitsLost, HiddenContent, LimitReached, PicturesNotRead, ReadProblem
-from .tables import HEADER_ROWS, Columns, column_name, find_header
+from .tables import FORM_ROWS, Columns, column_name, find_header, form_text
 from .xml import Handler, parse
 
 _BUILT_IN_DATES = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
@@ -368,8 +368,12 @@ def _sheet(
             sheet = item
             break
         first.append(item)
-        if len(first) >= HEADER_ROWS + 20:
+        if len(first) >= FORM_ROWS:
             break
+    form = form_text([row for _, row in first]) if sheet is not None else None
+    if form is not None:
+        yield TextChunk(path, form, 1)
+        first = []
     index = find_header([row for _, row in first])
     header: list[str] = []
     offset = 0
