@@ -234,11 +234,19 @@ def test_the_name_of_a_mailbox_is_no_phone_number():
     assert scan_chunks([TextChunk("t.txt", b"see icon@2x.png and b@3x.webp", 1)]).findings == ()
 
 
-def test_passports_that_pass_as_identity_cards_by_chance_are_none():
+def test_passports_that_would_pass_as_identity_cards_are_passports():
     # one in eleven of two letters and seven digits passes as an HKID without brackets
     numbers = [f"KJ{1234560 + n}" for n in range(12)]
     assert sum(map(ids.is_hkid, numbers)) == 1
-    assert column("证件号码", [*numbers, "A123456(3)"]) == {"passport": 11, "hkid": 1}
+    assert column("证件号码", [*numbers, "A123456(3)"]) == {"passport": 12, "hkid": 1}
+
+
+def test_one_pass_among_a_dozen_failures_proves_nothing_even_when_announced():
+    codes = [f"B{123000 + n}{n % 10}" for n in range(200)]
+    wrong = [c for c in codes if not ids.is_hkid(c)]
+    right = next(c for c in codes if ids.is_hkid(c))
+    assert column("证件号码", [*wrong[:14], right]) == {}
+    assert column("证件号码", [*wrong[:2], right]) == {"hkid": 1}
 
 
 def test_cross_boundary_plates_with_a_dot():
