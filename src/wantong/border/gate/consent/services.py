@@ -10,11 +10,10 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
@@ -26,20 +25,16 @@ from wantong.border.gate.consent import commitment as salted
 from wantong.border.gate.consent.models import Consent, ConsentRecord, ConsentUse, Scope, State, Subject
 from wantong.border.gate.consent.problems import BadConsent, UnknownConsent
 from wantong.border.gate.consent.record import Event, Grant, Signer, build
-from wantong.ground import canonical, config
+from wantong.ground import bulk, canonical, config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
 from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 LONGEST_TERM = dt.timedelta(days=5 * 366)
-# below the number of variables that one SQLite statement takes
-BATCH = 10_000
 
 withdrawn = Signal()
 """Sent by :func:`withdraw` with ``consent``, inside its transaction."""
-
-T = TypeVar("T")
 
 
 # --- persons ----------------------------------------------------------------------------------------------------
@@ -50,16 +45,14 @@ def commitments(identifiers: Iterable[str]) -> dict[str, str]:
     key = keys.secret(config.current().keys, "commitment")
     by_lookup = {salted.lookup(key, i): i for i in identifiers if salted.normal(i)}
     known = _known(by_lookup)
-    new = []
-    for lookup in sorted(
-        by_lookup.keys() - known.keys()
-    ):  # one order for all, so that two writers cannot deadlock
-        salt = secrets.token_bytes(32)
-        new.append(Subject(lookup=lookup, salt=salt, commitment=salted.commitment(salt, by_lookup[lookup])))
-    if new:
-        # another process may have met the same person just now: its salt stands, so what is stored is read again
-        Subject.objects.bulk_create(new, ignore_conflicts=True, batch_size=BATCH // 3)
-        known |= _known([subject.lookup for subject in new])
+    # one order for all, so that two writers cannot deadlock
+    if new := sorted(by_lookup.keys() - known.keys()):
+        salts = [secrets.token_bytes(32) for _ in new]
+        rows = [(n, salt, salted.commitment(salt, by_lookup[n])) for n, salt in zip(new, salts, strict=True)]
+        if bulk.insert(Subject, ("lookup", "salt", "commitment"), rows, ignore_conflicts=True) == len(rows):
+            known |= {n: name for n, _, name in rows}
+        else:  # another process has met one of them just now: its salt stands
+            known |= _known(new)
     return {identifier: known[lookup] for lookup, identifier in by_lookup.items()}
 
 
@@ -91,8 +84,8 @@ def forget(actor: Actor, identifier: str) -> bool:
 
 def _known(lookups: Iterable[str]) -> dict[str, str]:
     known: dict[str, str] = {}
-    for some in _batches(lookups):
-        known.update(Subject.objects.filter(lookup__in=some).values_list("lookup", "commitment"))
+    for some in bulk.among(Subject.objects.all(), "lookup", lookups):
+        known.update(some.values_list("lookup", "commitment"))
     return known
 
 
@@ -199,8 +192,8 @@ def grant_many(
                 consent=consent, event=State.GIVEN, at=now, actor=actor.id, jws=signer.sign(document)
             )
         )
-    Consent.objects.bulk_create(consents, batch_size=BATCH // 10)
-    ConsentRecord.objects.bulk_create(records, batch_size=BATCH // 5)
+    Consent.objects.bulk_create(consents, batch_size=bulk.BATCH // 10)
+    ConsentRecord.objects.bulk_create(records, batch_size=bulk.BATCH // 5)
     log.record(
         "consent.given",
         {
@@ -302,7 +295,7 @@ def use(
         update_conflicts=True,
         unique_fields=("consent", "transfer_id"),
         update_fields=("at", "fate"),
-        batch_size=BATCH // 4,
+        batch_size=bulk.BATCH // 4,
     )
     return set(standing)
 
@@ -367,8 +360,8 @@ def _standing(
         valid_from__lte=at,
         valid_until__gt=at,
     )
-    for some in _batches(subjects):
-        rows = scope.filter(commitment__in=some).values_list("commitment", "id", "fields")
+    for some in bulk.among(scope, "commitment", subjects):
+        rows = some.values_list("commitment", "id", "fields")
         found.update((name, consent) for name, consent, granted in rows if wanted <= set(granted))
     return found
 
@@ -382,9 +375,3 @@ def _lock_scope(dataset_id: str, purpose: str, receiver: str) -> None:
 @lru_cache(maxsize=8)
 def _signer(folder: Path) -> Signer:
     return Signer(keys.signing_key(folder))
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch

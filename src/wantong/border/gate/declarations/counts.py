@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db.models import F
 from django.utils import timezone
 
 from wantong.border.gate.declarations.counting import Counts, Nearing, warnings
 from wantong.border.gate.declarations.models import CountedPerson, Declaration, Passenger, SenderYear, State
-
-BATCH = 5_000
+from wantong.ground import bulk
 
 
 def person_counts(sender: str, year: int | None = None) -> Counts:
@@ -64,16 +63,22 @@ def with_transfer(year: SenderYear, declaration: Declaration, sensitive: bool) -
     )
 
 
+def board(declaration: Declaration, persons: Mapping[str, str], leaving: Collection[str]) -> None:
+    """Note who is in a consignment: commitments with their pseudonyms, and which of them are in the parcel."""
+    declaration.passengers.all().delete()
+    rows = [(declaration.id, name, name in leaving, token) for name, token in persons.items()]
+    bulk.insert(Passenger, ("declaration", "commitment", "leaves", "token"), rows)
+
+
 def count(year: SenderYear, persons: Collection[str], sensitive: bool) -> int:
     """Count ``persons`` (commitments) of a delivery, each once; returns how many were new. ``year`` must be locked."""
     counted = dict(year.persons.values_list("commitment", "sensitive"))
     new = [name for name in persons if name not in counted]
-    CountedPerson.objects.bulk_create(
-        [CountedPerson(year=year, commitment=name, sensitive=sensitive) for name in new], batch_size=BATCH
-    )
+    rows = [(year.pk, name, sensitive) for name in new]
+    bulk.insert(CountedPerson, ("year", "commitment", "sensitive"), rows)
     raised = [name for name in persons if counted.get(name) is False] if sensitive else []
-    for start in range(0, len(raised), BATCH):
-        year.persons.filter(commitment__in=raised[start : start + BATCH]).update(sensitive=True)
+    for some in bulk.among(year.persons.all(), "commitment", raised):
+        some.update(sensitive=True)
     if sensitive:
         year.sensitive = F("sensitive") + len(new) + len(raised)
         year.nonsensitive = F("nonsensitive") - len(raised)

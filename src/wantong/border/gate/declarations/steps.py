@@ -35,7 +35,7 @@ from wantong.border.gate.declarations.decision import (
     substance,
 )
 from wantong.border.gate.declarations.ledger import GATE, do, fold_of, get, lock, tell, then
-from wantong.border.gate.declarations.models import Declaration, Direction, Passenger, SenderYear, State
+from wantong.border.gate.declarations.models import Declaration, Direction, SenderYear, State
 from wantong.border.gate.declarations.problems import PayloadDiffers
 from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
@@ -46,9 +46,6 @@ from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
 from wantong.ground.problems import Problem
-
-BATCH = 5_000
-
 
 # --- classify ---------------------------------------------------------------------------------------------------
 
@@ -79,11 +76,7 @@ def classify(declaration_id: uuid.UUID | str) -> None:
         declaration, projection = lock(declaration_id)
         if projection.state != State.DECLARED:
             return
-        Passenger.objects.bulk_create(
-            [Passenger(declaration=declaration, commitment=person) for person in persons],
-            ignore_conflicts=True,
-            batch_size=BATCH,
-        )
+        counts.board(declaration, dict.fromkeys(persons, ""), leaving=())
         do(declaration, projection, GATE, "classify", data={**found, "persons": len(persons)})
         then(declaration, "gate.decide")
 
@@ -312,8 +305,7 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
                 scope = _scope(declaration)
                 if consent.use(**scope, transfer_id=declaration.transfer_id) != permitted:
                     raise outbox.Retry("a consent changed while the parcel was made")
-            declaration.passengers.all().delete()
-            Passenger.objects.bulk_create(made.passengers(declaration), batch_size=BATCH)
+            counts.board(declaration, made.persons, made.leaving)
             do(declaration, now, GATE, "release", data=made.deliverable)
             tell(declaration, "gate.released")
             # last, so that what is published is committed unless the process dies right here; then it is made anew
@@ -334,12 +326,6 @@ class _Made:
     deliverable: dict[str, Any]
     persons: Mapping[str, str]
     leaving: Collection[str]
-
-    def passengers(self, declaration: Declaration) -> list[Passenger]:
-        return [
-            Passenger(declaration=declaration, commitment=name, leaves=name in self.leaving, token=token)
-            for name, token in self.persons.items()
-        ]
 
 
 def _make(
