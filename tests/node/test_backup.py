@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import tarfile
 import threading
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,25 +20,33 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.node.test_processes import children, folder, wait_for, wantong  # noqa: F401 - a fixture
+from tests.node.test_processes import children, folder, free_ports, wait_for, wantong  # noqa: F401 - a fixture
 
+from wantong.ground.log import Trust, verify_receipt
+from wantong.ground.log.audit import Website, audit
 from wantong.node import backup, config
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
 
-@pytest.fixture
-def running(folder: Path):  # noqa: F811
-    """A node that runs; its log lines, which are many here, go to a file."""
-    url = config.load(folder).node.url
-    with (folder / "run" / "node.log").open("w") as log:
-        process = wantong("node", "run", folder, log=log)
+@contextmanager
+def run_node(directory: Path):
+    """The node, running; its log lines, which are many here, go to a file."""
+    url = config.load(directory).node.url
+    with directory.with_suffix(".lines").open("a") as log:
+        process = wantong("node", "run", directory, log=log)
         try:
             wait_for(lambda: httpx.get(f"{url}/readyz").status_code == 200)
             yield process, url
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture
+def running(folder: Path):  # noqa: F811
+    with run_node(folder) as node:
+        yield node
 
 
 @pytest.fixture
@@ -146,16 +156,50 @@ def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_
     entries = [json.loads(line) for line in tarred(archive)["tables/log.LogEntry"].splitlines()]
     assert logged(back) >= sum(entry["index"] is not None for entry in entries)
 
-    process = wantong("node", "run", back, log=(tmp_path / "node.log").open("w"))
-    try:
-        wait_for(lambda: httpx.get(f"{running[1]}/readyz").status_code == 200)
-        again = Clerk(running[1], clerk.http.headers["Authorization"].split()[1])
-        again.register(0)
+    with run_node(back) as (_, url):
+        Clerk(url, clerk.http.headers["Authorization"].split()[1]).register(0)
         # what was recorded and not yet logged when the backup was made is logged now
         wait_for(lambda: logged(back) >= len(rows) + 1)
-    finally:
-        process.terminate()
-        process.wait(30)
+
+
+def test_what_was_logged_after_the_backup_comes_back_from_the_witness(folder, tmp_path):  # noqa: F811
+    web, data = free_ports(2)
+    other = tmp_path / "other"
+    said(
+        "node", "init", other, "--jurisdiction", "gd", "--url", f"http://127.0.0.1:{web}",
+        "--listen", f"127.0.0.1:{web}", "--listen-data", f"127.0.0.1:{data}", "--id", "gd.test.example",
+    )  # fmt: skip
+    said("node", "trust", folder, other / "card.json")
+    said("node", "trust", other, folder / "card.json")
+    token = (
+        said("node", "operator", folder, "lin", "--role", "declarer", "--token").split("token: ")[1].strip()
+    )
+    copy = f"/log/mirrors/{sha256(b'mo.test.example').hexdigest()}/checkpoint"
+    archive = tmp_path / "node.tar"
+    with run_node(other) as (_, witness):
+        with run_node(folder) as (process, url):
+            clerk = Clerk(url, token)
+            clerk.register(0)
+            said("node", "backup", folder, archive)
+            registered = [clerk.register(n) for n in range(1, 6)]
+            wait_for(lambda: httpx.get(witness + copy).text.split("\n")[1] == "6")
+            receipts = [
+                httpx.get(f"{url}/api/verification/registrations/{r}/receipt").content for r in registered
+            ]
+            process.kill()
+        shutil.rmtree(folder)
+
+        said("node", "restore", archive, folder)
+        assert logged(folder) < 6
+        with run_node(folder) as (_, url):
+            Clerk(url, token).register(6)
+            wait_for(lambda: logged(folder) == 7)
+            wait_for(lambda: httpx.get(witness + copy).text.split("\n")[1] == "7")
+            trust = Trust.parse((other / "trust.toml").read_bytes())
+            report = audit(Website(f"{url}/log"), trust)
+            assert report.sound and report.entries == 7 and len(report.sightings) == 1
+        for receipt in receipts:
+            assert verify_receipt(receipt, trust).proven
 
 
 def test_a_running_node_moves_and_nothing_is_lost(folder, running, clerk, elsewhere):  # noqa: F811

@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from wantong.ground import canonical
 from wantong.ground.log import Log, Party, Trust, Witness, generate_keys, handlers, services, verify_receipt
+from wantong.ground.log.audit import Folder
+from wantong.ground.log.mirror import Mirror
 from wantong.ground.log.models import LogEntry
 from wantong.ground.log.note import Note
 from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, RolledBack
@@ -35,8 +37,11 @@ class Peer:
         self.witness = Witness(folder / "log", self.keys.witness)
         self.origin = origin
         self.asked = 0
+        self.mirror: Mirror | None = None
 
         def application(environ, start_response):
+            if environ["REQUEST_METHOD"] == "GET":
+                return self.serve(environ["PATH_INFO"], start_response)
             self.asked += 1
             body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             answer = self.witness.add_checkpoint(body, knows().log_keys(), int(AT.timestamp()))
@@ -48,6 +53,16 @@ class Peer:
 
         self.server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def serve(self, path: str, start_response) -> list[bytes]:
+        """Its copy of the other log, if it keeps one."""
+        prefix = f"/log/mirrors/{sha256(b'gd.test.example').hexdigest()}/"
+        if self.mirror is None or not path.startswith(prefix):
+            start_response("404 Not Found", [])
+            return []
+        content = self.mirror.fetch(path.removeprefix(prefix))
+        start_response("200 OK", [("Content-Length", str(len(content)))])
+        return [content]
 
     @property
     def party(self) -> Party:
@@ -147,6 +162,38 @@ def test_a_restored_log_does_not_grow_while_others_know_more_of_it(bay, peer, no
     assert services.flush() == 1
     assert services.node_log().size == 6
     assert not (node.log / "restored").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restored_log_fetches_what_it_lacks_from_who_keeps_a_copy(bay, peer, node, tmp_path):
+    recorded(3)
+    drain()
+    put_away(node)
+    shutil.copy(node.log / "log.db", node.directory / "older.db")
+    waiting = services.record("thing", {"n": 3}, AT)
+    # what the tables will know nothing of
+    bodies = [{"id": str(uuid.uuid4()), "kind": "thing", "time": "2026-11-21T02:30:00Z"} for _ in range(400)]
+    services.node_log().append_many([waiting.body.encode(), *map(canonical.dumps, bodies)])
+    services.collect_cosignatures()
+    receipts = {
+        body["id"]: services.node_log().receipt(index, bay) for index, body in enumerate(bodies, start=4)
+    }
+    peer.mirror = Mirror(tmp_path / "copy")
+    peer.mirror.follow(Folder(node.log / "public"), Note.parse(services.node_log().checkpoint()))
+    put_away(node)
+    shutil.move(node.directory / "older.db", node.log / "log.db")
+    shutil.rmtree(node.log / "public")
+    (node.log / "restored").touch()
+
+    recorded(1)
+    drain()
+    assert services.node_log().size == 405
+    waiting.refresh_from_db()
+    assert waiting.index == 3
+    assert not (node.log / "restored").exists()
+    for entry, receipt in receipts.items():
+        assert LogEntry.objects.get(id=entry).index == verify_receipt(receipt, bay).index
+        assert services.receipt(entry) is not None
 
 
 @pytest.mark.django_db(transaction=True)

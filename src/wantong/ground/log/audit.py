@@ -232,23 +232,25 @@ def _bundles(source: Source, size: int) -> Iterator[tuple[int, Future[list[bytes
     """The bundles of the log in order, fetched a few ahead."""
     waiting: list[tuple[int, Future[list[bytes]]]] = []
 
-    def fetch(number: int) -> list[bytes]:
-        width = tile_width(ENTRIES, number, size)
-        entries = unpack_entries(_fetch(source, TilePath(ENTRIES, number, width), MAX_BUNDLE_BYTES))
-        if len(entries) < width:
-            raise Malformed("bundle", "count")
-        return entries[:width]
-
     with ThreadPoolExecutor(4) as pool:
         try:
             for number in range(-(-size // TILE_WIDTH)):
-                waiting.append((number, pool.submit(fetch, number)))
+                waiting.append((number, pool.submit(bundle, source, number, size)))
                 if len(waiting) == AHEAD:
                     yield waiting.pop(0)
             yield from waiting
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def bundle(source: Source, number: int, size: int) -> list[bytes]:
+    """The entries of a bundle that a log of ``size`` has. Raises :class:`Malformed` and what ``source`` raises."""
+    width = tile_width(ENTRIES, number, size)
+    entries = unpack_entries(_fetch(source, TilePath(ENTRIES, number, width), MAX_BUNDLE_BYTES))
+    if len(entries) < width:
+        raise Malformed("bundle", "count")
+    return entries[:width]
 
 
 def _fetch(source: Source, path: TilePath, limit: int) -> bytes:

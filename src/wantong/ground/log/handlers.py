@@ -1,4 +1,5 @@
-"""The log's part in the outbox: ``log.append`` (recorded, now log it), ``log.witness`` (logged, now have it seen)."""
+"""The log's part in the outbox: ``log.append`` (recorded, now log it), ``log.witness`` (logged, now have it seen),
+``log.mirror`` (seen another's log, now keep a copy)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from wantong.ground.log import services
-from wantong.ground.log.problems import RolledBack, WitnessFailed
+from wantong.ground.log.problems import LogProblem, RolledBack, Unproven, WitnessFailed
 from wantong.ground.outbox.models import Event
 from wantong.ground.outbox.services import Retry, backoff, handler, publish
 
@@ -39,6 +40,18 @@ def witness(event: Event) -> None:
     if services.witnessed(event.payload["size"]):
         return
     _ask_again(event, "too few witnesses")
+
+
+@handler("log.mirror")
+def mirror(event: Event) -> None:
+    """Copy what was witnessed of another log. A log that does not serve what it signed is said and left alone."""
+    try:
+        services.follow(event.payload["origin"])
+    except Unproven as problem:
+        logger.error("log.not_what_it_signed", origin=event.payload["origin"], reason=str(problem))
+    except LogProblem as problem:
+        # whatever it serves by then, the next checkpoint brings it
+        raise Retry(str(problem), after=backoff(event.attempts)) from None
 
 
 def _ask_again(event: Event, reason: str) -> None:

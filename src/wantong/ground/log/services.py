@@ -8,6 +8,7 @@ Whom the node asks and trusts stands in ``trust.toml`` in the node's folder (see
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import uuid
@@ -16,17 +17,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from django.db import transaction
 
 from wantong.ground import canonical, config
 from wantong.ground.log import client, keys, merkle
+from wantong.ground.log.audit import Website
+from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
+from wantong.ground.log.mirror import Mirror, missing
 from wantong.ground.log.models import LogEntry, time_ordered_id
-from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, ReceiptPending, RolledBack, WitnessFailed
+from wantong.ground.log.note import MAX_NOTE_BYTES, Note
+from wantong.ground.log.problems import (
+    EntryTooLarge,
+    EntryUnknown,
+    LogProblem,
+    ReceiptPending,
+    RolledBack,
+    WitnessFailed,
+)
 from wantong.ground.log.store import RESTORED, Log
 from wantong.ground.log.tiles import MAX_ENTRY
 from wantong.ground.log.trust import Party, Trust
-from wantong.ground.log.witness import Answer, Witness
+from wantong.ground.log.witness import AddCheckpoint, Answer, Witness, origin_hash
 from wantong.ground.outbox.services import publish
+
+logger = structlog.get_logger(__name__)
 
 TRUST_FILE = "trust.toml"
 FLUSH = 1000  # rows a flush takes at once
@@ -85,20 +100,61 @@ def flush() -> int:
 def confirm() -> None:
     """After a restore: append nothing before as many nodes as a receipt needs have said that they know no more of it.
 
-    Two logs of one name that differ would be a lie to everyone; waiting is not. Raises :class:`RolledBack` if a
-    witness knows entries that this log lacks, :class:`WitnessFailed` while too few answer.
+    What they know is fetched from their mirrors first. Two logs of one name that differ would be a lie to everyone;
+    waiting is not. Raises :class:`RolledBack` while a witness knows entries that nobody gives back,
+    :class:`WitnessFailed` while too few answer.
     """
     marker = config.current().log / RESTORED
     if not marker.exists():
         return
     log, trust = node_log(), node_trust()
-    outcome = client.collect(log, trust.peers(config.current().participant_id), again=True)
+    peers = trust.peers(config.current().participant_id)
+    for peer in peers:
+        recover(peer)
+    outcome = client.collect(log, peers, again=True)
     for problem in outcome.failed:
         if problem.params.get("reason") == "ahead":
             raise RolledBack(published=problem.params["size"], stored=log.size)
     if len(outcome.cosigned) < trust.quorum:
         raise next(iter(outcome.failed), WitnessFailed(config.current().participant_id, "unreachable"))
     marker.unlink()
+
+
+def recover(peer: Party) -> int:
+    """Append what ``peer``'s mirror of this log has and the log lacks; returns how many entries that were.
+
+    Only what this log once signed is taken. A peer that has nothing, or nothing that holds, gives nothing.
+    """
+    log, own = node_log(), identity()
+    assert own.log is not None
+    source = Website(f"{peer.url}/log/mirrors/{origin_hash(own.id)}")
+    try:
+        note = Note.parse(source.fetch("checkpoint", MAX_NOTE_BYTES))
+        head = open_checkpoint(note, (own.log,))
+        if head.size <= log.size:
+            return 0
+        entries = [entry for part in missing(source, head, log.tree()) for entry in part]
+    except LogProblem as problem:
+        logger.warning("log.not_recovered", peer=peer.id, problem=problem.slug, reason=str(problem))
+        return 0
+    places = log.append_many(entries)
+    with transaction.atomic():
+        for entry, place in zip(entries, places, strict=True):
+            body = json.loads(entry)
+            # one that was recorded but not logged when the backup was made gets its place when it is appended again
+            LogEntry.objects.get_or_create(
+                id=body["id"],
+                defaults={
+                    "kind": body["kind"],
+                    "body": entry.decode(),
+                    "leaf_hash": place.leaf_hash.hex(),
+                    "index": place.index,
+                    "recorded_at": datetime.fromisoformat(body["time"]),
+                },
+            )
+    if entries:
+        logger.info("log.recovered", peer=peer.id, entries=len(entries))
+    return len(entries)
 
 
 def receipt(entry_id: uuid.UUID | str) -> bytes | None:
@@ -137,7 +193,26 @@ def add_checkpoint(body: bytes, at: datetime) -> Answer:
     """Answer another log's request to witness its checkpoint; see :class:`~wantong.ground.log.Witness`."""
     own = config.current().participant_id
     logs = {origin: keys for origin, keys in node_trust().log_keys().items() if origin != own}
-    return node_witness().add_checkpoint(body, logs, int(at.timestamp()))
+    answer = node_witness().add_checkpoint(body, logs, int(at.timestamp()))
+    if answer.status == 200:
+        origin = Checkpoint.parse(AddCheckpoint.parse(body).note.text).origin
+        with transaction.atomic():
+            publish("log.mirror", f"log.mirror {origin}", {"origin": origin})
+    return answer
+
+
+def follow(origin: str) -> int:
+    """Copy what this node has witnessed of another log; returns the size of the copy. Raises as :meth:`Mirror.follow`."""
+    party = node_trust().log(origin)
+    cosigned = node_witness().checkpoint(origin_hash(origin))
+    if party is None or not party.url or cosigned is None:
+        return 0
+    return mirror(origin_hash(origin)).follow(Website(f"{party.url}/log"), Note.parse(cosigned))
+
+
+def mirror(origin_hash: str) -> Mirror:
+    """This node's copy of another log, by the hex SHA-256 of its origin."""
+    return Mirror(config.current().log / "mirrors" / origin_hash)
 
 
 # --- the node's own log, witness and trust ----------------------------------------------------------------------

@@ -360,6 +360,15 @@ class Log:
         note: bytes | None = row[0] if row else None
         return note
 
+    def tree(self) -> TreeBuilder:
+        """The tree as it stands, to be grown by whoever wants to know what entries would make of it."""
+        size = self.size
+
+        def read(level: int, number: int, width: int) -> bytes:
+            return self.resource(TilePath(level, number, width))
+
+        return TreeBuilder.resume(size, read) if size else TreeBuilder()
+
     def root(self, size: int) -> bytes:
         """The root of the first ``size`` leaves. Raises :class:`NotServed` beyond the newest checkpoint."""
         return merkle.root_hash(size, self._nodes(size))
@@ -498,8 +507,8 @@ class Log:
             if old > new.size:
                 return new  # another process was faster
             for path in tiles.paths(new.size, old):
-                _write_file(public / str(path), self.resource(path), durable=path.width == TILE_WIDTH)
-            _write_file(target, note, durable=True)
+                write_file(public / str(path), self.resource(path), durable=path.width == TILE_WIDTH)
+            write_file(target, note, durable=True)
             self._drop_partials(old, new.size)
         return new
 
@@ -584,7 +593,7 @@ def _exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def _write_file(path: Path, content: bytes, *, durable: bool) -> None:
+def write_file(path: Path, content: bytes, *, durable: bool) -> None:
     """Write a file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")

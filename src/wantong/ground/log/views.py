@@ -12,9 +12,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from wantong.ground.log import services
+from wantong.ground.log.mirror import CHECKPOINT
 from wantong.ground.log.problems import EntryUnknown, ReceiptPending
 from wantong.ground.log.proof import SUFFIX
-from wantong.ground.log.tiles import ENTRIES, TilePath
+from wantong.ground.log.tiles import ENTRIES, MAX_BUNDLE_BYTES, TilePath
 from wantong.ground.log.witness import MAX_REQUEST_BYTES, TEXT_TYPE
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -38,6 +39,14 @@ def tile(request: HttpRequest, rest: str) -> HttpResponse:
             response["Content-Encoding"] = "gzip"
             response["Content-Length"] = str(len(response.content))
     return response
+
+
+@require_safe
+def mirrored(request: HttpRequest, origin_hash: str, rest: str) -> HttpResponse:
+    """This node's copy of another node's log, laid out as that log itself."""
+    content = services.mirror(origin_hash).fetch(rest, MAX_BUNDLE_BYTES)
+    content_type = TEXT_TYPE if rest == CHECKPOINT else "application/octet-stream"
+    return _bytes(content, content_type, MUTABLE if rest == CHECKPOINT else IMMUTABLE)
 
 
 @require_safe

@@ -185,7 +185,7 @@ class Witness:
             origin = verdict.checkpoint.origin
             self._db.execute(
                 "INSERT OR REPLACE INTO cosigned VALUES (?, ?, ?)",
-                (origin, _origin_hash(origin), bytes(verdict.note.with_signatures([cosignature]))),
+                (origin, origin_hash(origin), bytes(verdict.note.with_signatures([cosignature]))),
             )
         return Answer(200, str(cosignature).encode())
 
@@ -215,5 +215,6 @@ class Witness:
                     self._db.execute("ROLLBACK")
 
 
-def _origin_hash(origin: str) -> str:
+def origin_hash(origin: str) -> str:
+    """The name of a log in addresses: the hex SHA-256 of its origin."""
     return sha256(origin.encode()).hexdigest()
