@@ -186,15 +186,18 @@ class Automaton:
             self._last.append(1 << (len(places) - 1))
         self._final = sum(self._last)
         self._quoting, self._inside = 1 << len(places), 2 << len(places)
+        of_class: dict[frozenset[int], int] = {}
+        for place, members in enumerate(places):
+            of_class[members] = of_class.get(members, 0) | 1 << place
         alike: dict[int, list[int]] = {}
         for byte in range(256):
-            of_places = sum(1 << i for i, members in enumerate(places) if byte in members)
+            of_places = sum(bits for members, bits in of_class.items() if byte in members)
             apart = 1 + (34, 10, delimiter).index(byte) if byte in (34, 10, delimiter) else 0
             alike.setdefault(apart << len(places) | of_places, []).append(byte)
         self._masks = [key & (self._quoting - 1) for key in alike]
         self._classes = np.zeros(256, np.uint8)
-        for number, members in enumerate(alike.values()):
-            self._classes[members] = number
+        for number, same in enumerate(alike.values()):
+            self._classes[same] = number
         self._shift = (len(alike) - 1).bit_length()
         self._lengths = np.array([shape.length for shape in shapes], np.int64)
         self._divided = np.array(

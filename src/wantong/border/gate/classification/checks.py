@@ -31,8 +31,19 @@ def number(digits: Rows) -> NDArray[np.int64]:
 
 
 def _weighted(values: NDArray[np.uint8], weights: tuple[int, ...]) -> NDArray[np.int64]:
-    # float32 goes through BLAS and is exact below 2^24
-    return (values.astype(np.float32) @ np.asarray(weights, np.float32)).astype(np.int64)
+    return _product(values, np.asarray(weights, np.float32).reshape(-1, 1))[:, 0]
+
+
+def _product(values: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.int64]:
+    """``values @ weights`` by BLAS, in float32, which is exact below 2^24.
+
+    A few rows at a time: for more BLAS starts threads, whose waiting costs more than the product.
+    """
+    product = np.empty((len(values), weights.shape[1]), np.float32)
+    for start in range(0, len(values), 512):
+        part = slice(start, start + 512)
+        np.matmul(values[part].astype(np.float32), weights, out=product[part])
+    return product.astype(np.int64)
 
 
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] + [0] * 87, np.int64)
@@ -67,7 +78,7 @@ for _column, (_start, _end) in enumerate(((0, 6), (0, 2), (6, 10), (10, 12), (12
 
 def _citizen(rows: Rows) -> tuple[NDArray[np.int64], Flags]:
     """The area of 18-character mainland numbers, and whether date and check character are right."""
-    numbers = ((rows[:, :17] - _ZERO).astype(np.float32) @ _CITIZEN).astype(np.int64)
+    numbers = _product(rows[:, :17] - _ZERO, _CITIZEN)
     right: Flags = _CN_CHECK[numbers[:, 0] % 11] == _raised(rows[:, 17])
     return numbers[:, 1:3], right & is_date(numbers[:, 3], numbers[:, 4], numbers[:, 5])
 
@@ -209,17 +220,22 @@ _BASE36[65:91] = range(10, 36)
 
 
 def uscc(rows: Rows) -> Flags:
-    rows = _USCC_FIX[rows]
+    passed = np.zeros(len(rows), np.bool_)
+    first = _USCC_FIX[rows[:, :2]]
+    likely = np.flatnonzero(
+        _USCC_SORT[first[:, 0], first[:, 1]]
+    )  # most that has eighteen characters is no code
+    if not likely.size:
+        return passed
+    rows = _USCC_FIX[rows[likely]]
     values = _USCC_VALUE[rows]
-    fits = _USCC_SORT[rows[:, 0], rows[:, 1]] & (rows[:, 2:8] <= 57).all(axis=1)
-    if not fits.any():
-        return fits
-    fits &= (values != 255).all(axis=1) & _USCC_AREA[number(np.minimum(rows[:, 2:4], 57))]
+    fits = (rows[:, 2:8] <= 57).all(axis=1) & (values != 255).all(axis=1)
+    fits &= _USCC_AREA[number(np.minimum(rows[:, 2:4], 57))]
     outer = -_weighted(values[:, :17], ids.USCC_WEIGHTS) % 31 == values[:, 17]
     inner = -_weighted(_BASE36[rows[:, 8:16]], ids.ORG_WEIGHTS) % 11
     inner_given = np.where(rows[:, 16] == ord("X"), 10, rows[:, 16].astype(np.int64) - 48)
-    right: Flags = fits & outer & (inner == inner_given)
-    return right
+    passed[likely] = fits & outer & (inner == inner_given)
+    return passed
 
 
 _MRZ_WEIGHTS = (7, 3, 1) * 15

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..chunks import Chunk, LinesChunk, TextChunk
+from ..chunks import Chunk, LinesChunk, TextChunk, count
 from .limits import MIB, Limits
 from .problems import LimitReached, ReadProblem
 from .tables import column_name, find_header
@@ -124,36 +122,18 @@ def read(
         yield TextChunk(path, bytes(first[dialect.notices[1] : dialect.skip]), 1)
         for piece in _chain(first[dialect.skip :], pieces):
             yield TextChunk(path, bytes(piece), line)
-            line += _count(piece, 10)
+            line += count(piece, 10)
         return
     for block in _whole_records(_chain(first[dialect.skip :], pieces)):
-        yield LinesChunk(path, dialect.header, delimiter, block, line)
-        line += _count(block, 10)
+        breaks = count(block, 10)
+        yield LinesChunk(path, dialect.header, delimiter, block, line, breaks)
+        line += breaks
 
 
 def _chain(first: bytes | memoryview, rest: Iterable[memoryview | bytes]) -> Iterator[memoryview | bytes]:
     if len(first):
         yield first
     yield from rest
-
-
-_SLICE = 1 << 16
-
-
-def _count(data: bytes | memoryview, byte: int) -> int:
-    """How often a byte occurs: 6 GB/s in slices that stay in the cache, where bytes.count does 2."""
-    array = np.frombuffer(data, np.uint8)
-    equal = np.empty(_SLICE, np.bool_)
-    total = 0
-    for start in range(0, len(array), _SLICE):
-        part = array[start : start + _SLICE]
-        total += int(np.count_nonzero(np.equal(part, byte, out=equal[: len(part)])))
-    return total
-
-
-def _has_quote(data: bytes | memoryview) -> bool:
-    whole = data.obj if isinstance(data, memoryview) else data  # a view cannot be searched, its buffer can
-    return whole.find(b'"') >= 0 if isinstance(whole, (bytes, bytearray)) else True
 
 
 def _whole_records(pieces: Iterable[memoryview | bytes]) -> Iterator[memoryview | bytes]:
@@ -163,7 +143,7 @@ def _whole_records(pieces: Iterable[memoryview | bytes]) -> Iterator[memoryview 
     """
     held = b""
     for piece in pieces:
-        if not held and (not _has_quote(piece) or _count(piece, 34) % 2 == 0):
+        if not held and count(piece, 34) % 2 == 0:
             yield piece
             continue
         data = held + bytes(piece)
