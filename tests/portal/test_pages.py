@@ -290,6 +290,14 @@ def test_a_receipt_is_checked_in_words(bay, readers):
     assert readers["nobody"].post("/en/verify", {"receipt": junk}, **BROWSER).status_code == 200
 
 
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_that_a_crossing_was_made_to_wait_has_a_receipt_on_its_page(bay, readers, state):
+    declaration = getattr(bay, state)
+    entry = declaration.actions.get(act={"waiting": "wait", "held": "hold"}[state]).log_entry
+    shown = readers["lei"].get(f"/en/crossings/{declaration.id}", **BROWSER).content.decode()
+    assert f"/log/receipts/{entry}" in shown
+
+
 def test_an_approver_ends_a_negotiation(bay, readers):
     from wantong.border.exchange.models import Negotiation
     from wantong.border.trust.models import Peer

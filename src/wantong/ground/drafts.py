@@ -11,6 +11,7 @@ another process is making stays.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import secrets
@@ -68,6 +69,7 @@ def settle_in(root: Path) -> None:
 
 
 _whole_life = ExitStack()
+atexit.register(_whole_life.close)
 
 
 @contextmanager
