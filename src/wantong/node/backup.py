@@ -133,7 +133,7 @@ def restore(
             raise OtherVersion(theirs=manifest.version, ours=wantong.__version__)
         if database is not None:
             setup.change_database(directory, database)
-        for folder in ("run", "uploads", *(kept for kept in KEPT if "." not in kept)):
+        for folder in ("run", "uploads", "log", *(kept for kept in KEPT if "." not in kept)):
             (directory / folder).mkdir(mode=0o700, exist_ok=True)
         setup.enter(directory)
         setup.prepare(directory)
