@@ -222,16 +222,16 @@ def main() -> None:
                 raise SystemExit(f"{path}: {answer and answer.status}")
             png = page.locator(part).screenshot() if part else page.screenshot()
             save(png, options.out / f"{shot}-{lang}.png")
-        save(scanned(page, url), options.out / "scan-zh-hans.png")
-        save(assessed(page, url), options.out / "assess-en.png")
-        checked, verified = carried(page, verifier, url, macao)
-        save(checked, options.out / "carried-zh-hant.png")
-        save(verified, options.out / "verify-zh-hant.png")
         narrow = browser.new_context(
             viewport={"width": 360, "height": 740}, storage_state=page.context.storage_state()
         ).new_page()
         narrow.goto(f"{url}/zh-hant/crossings/{named['crossing']}")
         save(narrow.screenshot(), options.out / "crossing-narrow-zh-hant.png")
+        save(scanned(page, url), options.out / "scan-zh-hans.png")
+        save(assessed(page, url), options.out / "assess-en.png")
+        checked, verified = carried(page, verifier, url, macao)
+        save(checked, options.out / "carried-zh-hant.png")
+        save(verified, options.out / "verify-zh-hant.png")
         browser.close()
 
 

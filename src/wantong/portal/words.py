@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
+from wantong.border.exchange.models import Dataset
 from wantong.border.gate.classification import kinds
 from wantong.border.gate.classification.report import explain
 from wantong.border.gate.declarations import pictures
@@ -15,7 +17,7 @@ from wantong.ground import config, i18n
 
 
 class Parties:
-    """The nodes this one knows, by participant id. Read once a page."""
+    """The nodes this one knows, by participant id, and the names of its datasets. Read once a page."""
 
     def __init__(self) -> None:
         own = config.current()
@@ -25,6 +27,15 @@ class Parties:
         }
         for peer in Peer.objects.all():
             self.known[peer.participant_id] = {"name": peer.name, "place": peer.jurisdiction, "url": peer.url}
+
+    @cached_property
+    def datasets(self) -> Mapping[str, Mapping[str, str]]:
+        """The titles of what this node offers, by id."""
+        return dict(Dataset.objects.values_list("id", "title"))
+
+    def dataset(self, dataset_id: str) -> Mapping[str, str] | str:
+        """The title of a dataset of ours; the id itself for one of somebody else."""
+        return self.datasets.get(dataset_id) or dataset_id
 
     def name(self, participant_id: str) -> Mapping[str, str] | str:
         """A language map; the id itself for a stranger."""

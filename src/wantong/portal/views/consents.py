@@ -72,6 +72,7 @@ def _scopes() -> list[dict[str, Any]]:
     return [
         {
             **row,
+            "title": parties.dataset(row["dataset_id"]),
             "receiver_name": parties.name(row["receiver"]),
             "receiver_place": parties.place(row["receiver"]),
         }
@@ -122,6 +123,7 @@ def _summary(row: Consent, parties: words.Parties) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "dataset_id": row.dataset_id,
+        "title": parties.dataset(row.dataset_id),
         "purpose": row.purpose,
         "receiver": row.receiver,
         "receiver_name": parties.name(row.receiver),

@@ -103,11 +103,11 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
         proposed = whitelist.WhitelistItem.objects.filter(state=whitelist.State.PROPOSED).exclude(
             proposed_by=who.id
         )
-        names = dict(Dataset.objects.values_list("id", "title"))
+        parties = words.Parties()
         found += [
             {
                 "kind": "whitelist",
-                "title": names.get(item.dataset_id, item.dataset_id),
+                "title": parties.dataset(item.dataset_id),
                 "waiting_for": [],
                 "state": item.state,
                 "at": item.created_at,

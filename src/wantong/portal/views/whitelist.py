@@ -62,6 +62,7 @@ def _summary(item: WhitelistItem, parties: words.Parties) -> dict[str, Any]:
     return {
         "id": str(item.id),
         "dataset_id": item.dataset_id,
+        "title": parties.dataset(item.dataset_id),
         "fields": item.fields,
         "purpose": item.purpose,
         "receiver": item.receiver,
