@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -12,6 +11,7 @@ import click
 
 from wantong.cli.errors import language, say
 from wantong.ground import clock, i18n
+from wantong.ground.plain import json_text
 from wantong.ground.problems import Problem
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(
                 raise click.FileError(str(dossier), error.strerror or "") from error
         if as_json:
             answer = (explain if explained else assess)(facts, day, base=base).to_dict()
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(json_text(answer))
             return
         from wantong.border.gate.rules.narrate import narrate
 

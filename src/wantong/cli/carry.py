@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from wantong.cli.errors import language
 from wantong.ground import i18n
 from wantong.ground.log import Trust
 from wantong.ground.log.problems import LogProblem
+from wantong.ground.plain import json_text, shown
 from wantong.ground.problems import Problem
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -51,10 +51,10 @@ def command(bundle: Path, trust: Path, offline: bool, lang: str, as_json: bool) 
         status = Status("unreachable", now) if unasked else ask_issuer(verdict.log.url, registration, now)
     finding = carried.judge(verdict, registration, status, now.astimezone(carried.BAY).date())
     if as_json:
-        click.echo(json.dumps(finding.to_dict(lang), ensure_ascii=False, indent=2))
+        click.echo(json_text(finding.to_dict(lang)))
     else:
         first, *rest = finding.explain(lang)
         click.secho(first, fg="green" if finding.good else "red", bold=True)
         for sentence in rest:
-            click.echo(f"  {sentence}")
+            click.echo(f"  {shown(sentence)}")
     sys.exit(0 if finding.good else 1)

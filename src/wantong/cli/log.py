@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from wantong.ground.log.audit import Folder, Report, Website, audit
 from wantong.ground.log.note import MAX_NOTE_BYTES, VerifierKey
 from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.trust import MAX_TRUST_BYTES, Party, Trust
+from wantong.ground.plain import json_text, shown
 
 
 @click.group("log")
@@ -51,12 +51,12 @@ def audit_command(
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
     report = _audit(source, trusted, before, lang)
     if as_json:
-        click.echo(json.dumps(report.to_dict(lang), ensure_ascii=False, indent=2))
+        click.echo(json_text(report.to_dict(lang)))
     else:
         headline = i18n.t(f"log.audit.headline-{'sound' if report.sound else 'defective'}", lang)
         click.secho(headline, fg="green" if report.sound else "red", bold=True)
         for statement in report.statements:
-            click.echo(f"  {'✓' if statement.holds else '✗'} {statement.text(lang)}")
+            click.echo(f"  {'✓' if statement.holds else '✗'} {shown(statement.text(lang))}")
     sys.exit(0 if report.sound else 1)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from wantong.cli.errors import explained
+from wantong.ground.plain import json_text
 from wantong.ground.problems import Problem
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def check(path: Path, as_json: bool, strict: bool, quiet: bool) -> None:
     counts = {s: sum(f.severity == s for f in findings) for s in _COLOURS}
     if as_json:
         report = {"rule_base": base.label, "counts": counts, "findings": [f.to_dict() for f in findings]}
-        click.echo(json.dumps(report, ensure_ascii=False, indent=2))
+        click.echo(json_text(report))
     else:
         for finding in findings:
             severity = click.style(f"{finding.severity:7}", fg=_COLOURS[finding.severity])
@@ -88,7 +89,7 @@ def diff(old: Path, new: Path, as_json: bool) -> None:
 
     difference = difference_of(load(old), load(new))
     if as_json:
-        click.echo(json.dumps(difference.to_dict(), ensure_ascii=False, indent=2))
+        click.echo(json_text(difference.to_dict()))
     else:
         click.echo(f"{difference.old} → {difference.new}")
         for change in difference.changes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.proof import MAX_PROOF_BYTES
 from wantong.ground.log.trust import MAX_TRUST_BYTES, Trust
 from wantong.ground.log.verify import parse_salt, verify_receipt
+from wantong.ground.plain import json_text, shown
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -47,12 +47,12 @@ def command(
     except OSError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from None
     if as_json:
-        click.echo(json.dumps(verdict.to_dict(lang), ensure_ascii=False, indent=2))
+        click.echo(json_text(verdict.to_dict(lang)))
     else:
         headline = i18n.t(f"log.verdict.{'proven' if verdict.proven else 'not-proven'}", lang)
         click.secho(headline, fg="green" if verdict.proven else "red", bold=True)
         for statement in verdict.statements:
-            click.echo(f"  {'✓' if statement.holds else '✗'} {statement.text(lang)}")
+            click.echo(f"  {'✓' if statement.holds else '✗'} {shown(statement.text(lang))}")
     sys.exit(0 if verdict.proven else 1)
 
 

@@ -277,6 +277,17 @@ def test_the_command_says_why_not(files):
     assert not told["proven"] and told["statements"][-1]["code"] == "verdict.refused"
 
 
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_what_a_log_says_is_shown_and_not_obeyed(bay, tmp_path, option):
+    hostile = "x\x1b]0;owned\x07\x1b[2J\u202e\x9b"
+    receipt, trust = tmp_path / "r.tlog-proof", tmp_path / "trust.toml"
+    receipt.write_bytes(log_entry(bay, kind=hostile, time=hostile))
+    trust.write_text(bay.trust.dumps())
+    said = run(str(receipt), "--trust", str(trust), *option).output
+    assert "owned" in said
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", said)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
