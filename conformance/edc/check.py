@@ -141,8 +141,10 @@ def connector(archives: Path, folder: Path) -> Iterator[Connector]:
         )
     edc = Connector(ports)
     try:
+        # asked anew each time: a request that comes while it starts may never be answered
+        planes = f"http://localhost:{ports['management']}/management/v3/dataplanes"
         until(
-            lambda: good_or_none(edc.api.get("/v3/dataplanes")) or None,
+            lambda: good_or_none(httpx.get(planes, timeout=3, trust_env=False)) or None,
             "EDC has found its own data plane",
             90,
         )
@@ -351,7 +353,7 @@ def we_fetch(edc: Connector, node: Node, source: str, content: bytes) -> None:
         },
     )
     offered = good(node.clerk.get(f"/api/catalogue/{EDC}"))
-    if [entry["id"] for entry in offered] != ["passengers"]:
+    if [(entry["id"], entry["title"]) for entry in offered] != [("passengers", {"en": "passengers"})]:
         raise Broken(f"we do not see EDC's dataset: {offered}")
     asked = {"participant_id": EDC, "dataset_id": "passengers"}
     pid = good(node.clerk.post("/api/negotiations", json=asked))["pid"]

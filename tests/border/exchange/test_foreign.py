@@ -117,6 +117,21 @@ def test_the_catalogue_is_paged_as_an_eclipse_connector_asks(peer, publish):
     assert ids(peer.post(follow, page)) == ["urn:d:3", "urn:d:4"]
 
 
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        (
+            {"dct:title": [{"@language": "pt", "@value": "Passageiros"}]},
+            {"pt": "Passageiros"},
+        ),
+        ({}, {"en": "urn:d"}),
+        ({"dct:title": 7}, {"en": "urn:d"}),
+    ],
+)
+def test_a_dataset_without_a_dcat_title_is_called_by_its_id(said, title):
+    assert catalogue.read({"@id": "urn:d", "hasPolicy": [], **said})["title"] == title
+
+
 # --- where it speaks --------------------------------------------------------------------------------------------
 
 

@@ -161,12 +161,15 @@ def default_offer(dataset_id: str) -> terms.Policy:
 
 
 def read(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A peer's dataset (schema-checked) as plain values: id, title, offers, and what else it tells."""
+    """A peer's dataset (schema-checked) as plain values: id, title, offers, and what else it tells.
+
+    Where it has no title in DCAT terms, as with connectors of another make, its id is the title.
+    """
     distribution = next((d for d in entry.get("distribution", ()) if isinstance(d, Mapping)), {})
     size = distribution.get("dcat:byteSize")
     return {
         "id": str(entry["@id"]),
-        "title": _untagged(entry.get("dct:title")),
+        "title": _untagged(entry.get("dct:title")) or {"en": str(entry["@id"])},
         "description": _untagged(entry.get("dct:description")),
         "publisher": _untagged((entry.get("dct:publisher") or {}).get("foaf:name"))
         if isinstance(entry.get("dct:publisher"), Mapping)
@@ -214,7 +217,7 @@ def _tagged(texts: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _untagged(value: Any) -> dict[str, str]:
     if isinstance(value, str):
-        return {"en": value}
+        return {"en": value[:LONGEST_TEXT]}
     if isinstance(value, Mapping):
         value = [value]
     codes = {tag.lower(): lang for lang, tag in LANG_ATTRIBUTE.items()}
