@@ -68,8 +68,8 @@ class _Bar:
             from rich.console import Console
             from rich.progress import (
                 BarColumn,
-                DownloadColumn,
                 Progress,
+                TaskProgressColumn,
                 TextColumn,
                 TimeRemainingColumn,
                 TransferSpeedColumn,
@@ -78,17 +78,19 @@ class _Bar:
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                DownloadColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[read]}", style="progress.download"),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                speed_estimate_period=5,  # seconds: it is slower before the automaton is there
             )
 
     def __enter__(self) -> _Bar:
         if self._progress:
             self._progress.start()
-            self._task = self._progress.add_task("", total=None)
+            self._task = self._progress.add_task("", total=None, visible=False, read="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,7 +100,14 @@ class _Bar:
     def moved(self, path: str, done: int, total: int) -> None:
         if self._progress:
             self._progress.update(
-                self._task, description=shown(Path(path).name[-40:]), completed=done, total=total or None
+                self._task,
+                description=shown(Path(path).name[-40:]),
+                completed=done,
+                total=total or None,
+                visible=True,
+                read=f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+                if total >= 1e6
+                else f"{done:,} of {total:,} bytes",
             )
 
 

@@ -13,7 +13,7 @@ from tests.border.gate.classification import corpus, oracles
 from wantong.border.gate.classification import automaton
 from wantong.border.gate.classification.automaton import Automaton
 from wantong.border.gate.classification.bits import BitMatcher, Streams, positions
-from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk, TextChunk
+from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk, TextChunk, count
 from wantong.border.gate.classification.detect import Detector, Search, rules_of
 from wantong.border.gate.classification.kinds import identifiers
 from wantong.border.gate.classification.shapes import (
@@ -237,3 +237,22 @@ def test_quoted_cells_with_delimiters_and_line_breaks_keep_their_columns(monkeyp
             for (place, rule), tally in detector.tallies.items()
         }
         assert counts == {("mobile", "phone"): 150}
+
+
+@given(st.binary(max_size=300), st.integers(0, 255), st.sampled_from([1, 300]))
+def test_bytes_are_counted(data, byte, times):
+    data = data * times
+    view = memoryview(bytearray(b"\n" + data))[1:]
+    assert count(data, byte) == count(view, byte) == data.count(byte)
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_a_last_line_of_more_cells_and_a_line_of_many_blocks_keep_their_columns(engine, monkeypatch):
+    monkeypatch.setattr("wantong.border.gate.classification.detect.BLOCK", 64)
+    detector = Detector(identifiers(), engine)
+    long = (
+        b"1,2\n" + b"," * 5_000 + b"13800138000" + b"," * 5_000 + b"13900139000\n1,13700137000,13600136000\n"
+    )
+    detector.feed(LinesChunk("t", ("one", "two"), b",", long, 2))
+    found = {place.column: tally.passed for (place, _), tally in detector.tallies.items() if tally.passed}
+    assert found == {"#5001": 1, "#10001": 1, "two": 1, "#3": 1}

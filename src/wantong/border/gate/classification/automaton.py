@@ -316,6 +316,6 @@ class Auto:
         if self._left > 0:
             self._left -= block.size
             if self._left <= 0:
-                with suppress(ImportError):
+                with suppress(ImportError, OSError):  # not installed, or its library cannot be loaded
                     self._match = Automaton(self._shapes, self._delimiter)
         return self._match(block, layout)

@@ -103,6 +103,7 @@ def test_delimited_in_every_encoding(tmp_path: Path, script: str, codec: str, de
     assert columns == as_columns(header, rows)
     assert problems == []
     assert all(isinstance(chunk, LinesChunk) and chunk.first_line == 2 for chunk in chunks)
+    assert all(chunk.breaks == bytes(chunk.data).count(b"\n") for chunk in chunks)
 
 
 @pytest.mark.parametrize(("script", "codec"), ENCODINGS)
