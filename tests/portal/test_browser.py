@@ -158,6 +158,21 @@ def test_nothing_runs_out_of_a_narrow_screen(browser, operators, site, lang):
     assert {name: width for name, width in widths.items() if width > 360} == {}
 
 
+def test_on_a_narrow_screen_the_scanner_s_reasons_are_read_without_scrolling(browser, site):
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(f"{site.url}/pt/scan")
+    page.set_input_files("#id_file", Path(__file__).parents[2] / "docs" / "examples" / "social-insurance.csv")
+    page.click("main form button")
+    page.wait_for_selector(".wt-why")
+    for reason in page.locator(".wt-why").all():
+        box = reason.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+    page.evaluate(AXE)
+    assert page.evaluate(RUN_AXE)["violations"] == []
+    context.close()
+
+
 def test_the_fonts_of_a_script_are_asked_for(page, site):
     wanted = {"zh-hans": "SC", "zh-hant": "HK", "en": "Source Sans", "pt": "Source Sans"}
     for lang, part in wanted.items():
