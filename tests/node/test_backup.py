@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.node.test_processes import children, folder, free_ports, wait_for, wantong  # noqa: F401 - a fixture
 
+from wantong.ground.config import NodeConfig
 from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.audit import Website, audit
 from wantong.node import backup, config
@@ -242,6 +243,12 @@ def test_a_database_in_use_is_not_moved_into(folder, tmp_path):  # noqa: F811
     errors = refused("node", "move", folder, "postgresql://nobody@127.0.0.1:1/nothing")
     assert "The database cannot be used" in errors and "127.0.0.1" in errors
     assert config.load(folder).database == f"sqlite:{tmp_path}/first.sqlite3"
+
+
+def test_no_folder_of_a_node_is_forgotten():
+    folders = {name for name, value in vars(NodeConfig).items() if isinstance(value, property)}
+    # the log is copied by its databases; what runs and what is only passing is not kept
+    assert folders - {"log", "run", "passing"} <= set(backup.KEPT)
 
 
 # ------------------------------------------------------------------------------------------ bad archives

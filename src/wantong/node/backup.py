@@ -38,7 +38,7 @@ MANIFEST = "manifest.json"
 TABLES = "tables"
 DATABASES = ("log/log.db", "log/witness.db")
 """What the log keeps; copied while it is in use."""
-KEPT = ("keys", "blobs", "incoming", "outgoing", "node.toml", "card.json", "trust.toml")
+KEPT = ("keys", "blobs", "declared", "incoming", "outgoing", "node.toml", "card.json", "trust.toml")
 """What is taken from the node's folder as it is; what runs and what is being received is not."""
 
 LARGEST_MANIFEST = 256 << 20
@@ -133,7 +133,7 @@ def restore(
             raise OtherVersion(theirs=manifest.version, ours=wantong.__version__)
         if database is not None:
             setup.change_database(directory, database)
-        for folder in ("run", "uploads", "log", *(kept for kept in KEPT if "." not in kept)):
+        for folder in ("run", "log", *(kept for kept in KEPT if "." not in kept)):
             (directory / folder).mkdir(mode=0o700, exist_ok=True)
         setup.enter(directory)
         setup.prepare(directory)
