@@ -89,7 +89,7 @@ def raw_copy(port: int, size: int) -> None:
 def plane_copy(url: str, token: str, size: int) -> None:
     """The data plane without verification: what the server itself can do."""
     got = 0
-    with download._get(url, token, {}) as response:
+    with download._get(url, f"Bearer {token}", {}) as response:
         buffer = bytearray(MIB)
         while count := response.readinto(buffer):
             got += count
@@ -165,9 +165,8 @@ def main() -> None:
                 "ratio": round(reference[1] / cpu, 2),
                 "of": of,
             })  # fmt: skip
-    example = Path(
-        "tests/border/exchange/data/dsp-2025-1/negotiation/contract-request-message.json"
-    ).read_bytes()
+    messages = Path(__file__).parents[1] / "tests/border/exchange/data/dsp-2025-1"
+    example = (messages / "negotiation/contract-request-message.json").read_bytes()
     count = 20_000
     bare = measure(lambda: [json.loads(example) for _ in range(count)] and None)[1] / count * 1e6
     full = (
