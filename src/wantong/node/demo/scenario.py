@@ -81,6 +81,7 @@ def passengers(stage: Stage, crossing: Crossing) -> None:
         is_open=True,
         legal_basis="open_data",
         licence="https://data.gov.hk/en/terms-and-conditions",
+        publisher="immd",
         facts={"is_personal": False, "is_important_data": False, "from_area": "hk", "to_area": "gba9"},
     )
     sent = ship(stage, crossing, shipment)
@@ -342,6 +343,7 @@ class Shipment:
     is_open: bool = False
     legal_basis: str = "consent"
     licence: str = ""
+    publisher: str = ""
 
 
 @dataclass
@@ -404,6 +406,11 @@ def grant(stage: Stage, crossing: Crossing, shipment: Shipment, identifiers: Seq
     return consents
 
 
+def in_every_language(key: str) -> Mapping[str, str]:
+    """A text of the catalogue as a language map."""
+    return {lang: t(key, lang) for lang in LANGUAGES}
+
+
 def ship(stage: Stage, crossing: Crossing, shipment: Shipment) -> Sent:
     """Publish, whitelist (proposed by one, approved by another), negotiate, ask for the data; returns when the gate has answered."""
     source, target = stage.clerks[crossing.source], stage.clerks[crossing.target]
@@ -412,7 +419,10 @@ def ship(stage: Stage, crossing: Crossing, shipment: Shipment) -> Sent:
         shipment.path,
         {
             "id": shipment.dataset_id,
-            "title": {lang: t(f"demo.dataset.{shipment.title}", lang) for lang in LANGUAGES},
+            "title": in_every_language(f"demo.dataset.{shipment.title}"),
+            "publisher": in_every_language(f"demo.publisher.{shipment.publisher}")
+            if shipment.publisher
+            else {},
             "fields": [{"name": name} for name in columns if name],
             "is_open": shipment.is_open,
             "licence": shipment.licence,

@@ -75,6 +75,12 @@ def tr_plain(texts: Mapping[str, str] | str | None) -> str:
 
 
 @register.filter
+def some_have(items: Iterable[Mapping[str, Any]], key: str) -> bool:
+    """Whether a column would have anything in it."""
+    return any(item.get(key) for item in items)
+
+
+@register.filter
 def localtime_bay(value: datetime | str | None, precision: str = "minutes") -> str:
     """A moment in the bay's time, written as the language writes it, in a ``<time>``; ``:"seconds"`` adds them."""
     if isinstance(value, str):
