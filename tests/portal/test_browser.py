@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.browsers import CHROMIUM, needs_chromium
 from tests.portal.places import pages
 from tests.portal.seeded import PASSWORD
 
 from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's package chromium is not installed"),
+    needs_chromium,
 ]
 ARGUMENTS = [
     "--headless",

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.browsers import CHROMIUM, needs_chromium
 
 from wantong.border.gate.rules.texts import texts
 from wantong.ground.i18n import LANGUAGES
 
-CHROMIUM = shutil.which("chromium")
 AXE = Path(__file__).parents[3] / "portal" / "vendor" / "axe.min.js"
 SCREENSHOTS = os.environ.get("WANTONG_SCREENSHOTS")  # a folder: keep a picture of every step
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium (Debian: chromium) is not installed"),
+    needs_chromium,
 ]
 # a hospital in Zhuhai sends 3,000 records to a clinic in Macao
 ANSWERS = {
