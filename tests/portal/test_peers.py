@@ -10,6 +10,7 @@ import time
 import pytest
 from django.test import Client
 from tests.border.exchange.conftest import make_peer, peer  # noqa: F401 - fixtures
+from tests.ground.test_turns import all_taken
 from tests.portal import counterparty
 from tests.portal.seeded import PASSWORD
 
@@ -239,12 +240,7 @@ def test_a_peer_that_drips_costs_no_more_than_the_patience(peer, declarer, monke
 
 
 def test_not_all_threads_wait_for_other_nodes(offering, declarer):
-    taken = [peers._places.acquire(blocking=False) for _ in range(peers.AT_ONCE)]
-    assert all(taken)
-    try:
+    with all_taken(peers._TURNS, peers.AT_ONCE):
         answer = catalogue(declarer)
-    finally:
-        for _ in taken:
-            peers._places.release()
     assert answer.status_code == 503 and "Try again in" in answer.content.decode()
     assert json.loads(declarer.get(f"/en/peers/{HK}/catalogue.json").content)["problem"] is None

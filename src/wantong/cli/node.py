@@ -174,7 +174,7 @@ def move(directory: Path, database: str) -> None:
     from wantong.node import move
 
     with _progress() as progress:
-        moved = move.anyhow(directory, database, progress)
+        moved = move.move(directory, database, progress)
     rows = sum(table.rows for table in moved.values())
     click.echo(t("node.moved", language(), rows=rows, tables=len(moved)))
 

@@ -25,7 +25,7 @@ TARGET = "target"
 Progress = Callable[[str, int, int], None]
 
 
-def move(
+def move_stopped(
     directory: Path, database: str, progress: Progress = lambda *_: None
 ) -> Mapping[str, tables.Summary]:
     """Copy the tables into ``database`` (as in ``node.toml``; it must be empty), compare, and use it from now on.
@@ -82,13 +82,13 @@ def running(directory: Path) -> int | None:
     return pid
 
 
-def anyhow(
+def move(
     directory: Path, database: str, progress: Progress = lambda *_: None
 ) -> Mapping[str, tables.Summary]:
-    """:func:`move`; by the supervisor if the node runs, which stops its processes for it and starts them again."""
+    """:func:`move_stopped`; by the supervisor if the node runs, which stops its processes for it and starts them again."""
     pid = running(directory)
     if pid is None:
-        return move(directory, database, progress)
+        return move_stopped(directory, database, progress)
     (directory / OUTCOME).unlink(missing_ok=True)
     asked = directory / ASKED
     asked.touch(mode=0o600)  # the address of a database may hold its password
@@ -102,7 +102,7 @@ def anyhow(
 
 
 def _outcome(directory: Path) -> Mapping[str, tables.Summary] | None:
-    """What became of the move that was asked for: the tables; None while it is under way. Raises as :func:`move`."""
+    """What became of the move that was asked for: the tables; None while it is under way. Raises as :func:`move_stopped`."""
     try:
         said = json.loads((directory / OUTCOME).read_text("utf-8"))
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def make_asked(directory: Path) -> None:
 
 def _main(directory: Path, database: str) -> str:
     try:
-        moved = move(directory, database)
+        moved = move_stopped(directory, database)
     except Problem as problem:
         return _said(problem)
     return json.dumps({"tables": {label: [table.rows, table.digest] for label, table in moved.items()}})

@@ -10,7 +10,6 @@ part of one that the checkpoint covers is a prefix of the file.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,11 +34,10 @@ CHECKPOINT = "checkpoint"
 
 
 class Mirror:
-    """The copy in one folder. One thread may follow at a time; any number may read."""
+    """The copy in one folder. One may follow at a time (the outbox sees to that); any number may read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._following = threading.Lock()
 
     @property
     def head(self) -> Checkpoint | None:
@@ -61,33 +59,32 @@ class Mirror:
         raises; the copy is then as it was.
         """
         head = Checkpoint.parse(note.text)
-        with self._following:
-            size = self.size
-            if head.size <= size:
-                return size
-            tree = TreeBuilder.resume(size, self._hashes) if size else TreeBuilder()
-            numbers = range(size // TILE_WIDTH, -(-head.size // TILE_WIDTH))
-            changed: dict[tuple[int, int], bytes] = {}
-            try:
-                for number in numbers:
-                    entries = bundle(source, number, head.size)
-                    leaves = [leaf_hash(entry) for entry in entries]
-                    known = tree.size - number * TILE_WIDTH
-                    if known and b"".join(leaves[:known]) != self._hashes(0, number, known):
-                        raise Unproven("root")
-                    changed |= tree.extend(leaves[known:])
-                    write_file(self._file(ENTRIES, number, STAGED), pack_entries(entries), durable=True)
-                if tree.root() != head.root:
+        size = self.size
+        if head.size <= size:
+            return size
+        tree = TreeBuilder.resume(size, self._hashes) if size else TreeBuilder()
+        numbers = range(size // TILE_WIDTH, -(-head.size // TILE_WIDTH))
+        changed: dict[tuple[int, int], bytes] = {}
+        try:
+            for number in numbers:
+                entries = bundle(source, number, head.size)
+                leaves = [leaf_hash(entry) for entry in entries]
+                known = tree.size - number * TILE_WIDTH
+                if known and b"".join(leaves[:known]) != self._hashes(0, number, known):
                     raise Unproven("root")
-                for (level, number), hashes in changed.items():
-                    write_file(self._file(level, number), hashes, durable=True)
-                for number in numbers:
-                    self._file(ENTRIES, number, STAGED).replace(self._file(ENTRIES, number))
-                write_file(self.folder / CHECKPOINT, bytes(note), durable=True)
-            finally:
-                for number in numbers:
-                    self._file(ENTRIES, number, STAGED).unlink(missing_ok=True)
-            return head.size
+                changed |= tree.extend(leaves[known:])
+                write_file(self._file(ENTRIES, number, STAGED), pack_entries(entries), durable=True)
+            if tree.root() != head.root:
+                raise Unproven("root")
+            for (level, number), hashes in changed.items():
+                write_file(self._file(level, number), hashes, durable=True)
+            for number in numbers:
+                self._file(ENTRIES, number, STAGED).replace(self._file(ENTRIES, number))
+            write_file(self.folder / CHECKPOINT, bytes(note), durable=True)
+        finally:
+            for number in numbers:
+                self._file(ENTRIES, number, STAGED).unlink(missing_ok=True)
+        return head.size
 
     def fetch(self, path: str, limit: int = 0) -> bytes:
         """``checkpoint``, a tile or a bundle. Raises :class:`NotServed`, :class:`Malformed` for a path that is none."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib import messages
@@ -18,6 +15,7 @@ from wantong.border.exchange import words as policies
 from wantong.border.trust import services as trust
 from wantong.ground import i18n
 from wantong.ground.problems import Problem
+from wantong.ground.turns import Turns
 from wantong.portal.problems import PeersBusy
 from wantong.portal.respond import page
 from wantong.portal.services import actor, role_required
@@ -31,7 +29,8 @@ MOST = 200
 AT_ONCE = 2
 ASKERS = ("declarer", "approver", "operator")
 
-_places = threading.BoundedSemaphore(AT_ONCE)
+_TURNS = Turns(AT_ONCE, 1.0, lambda: PeersBusy(retry_after=int(PATIENCE)))
+"""Who waits for other nodes: a dead peer must not hold all threads."""
 
 
 @never_cache
@@ -44,7 +43,7 @@ def catalogue(request: HttpRequest, participant_id: str, as_json: bool = False) 
     problem: Problem | None = None
     more = False
     try:
-        with _turn():
+        with _TURNS.turn():
             for entry in exchange.request_catalog(participant_id, within=PATIENCE, largest=LARGEST):
                 if len(found) == MOST:
                     more = True
@@ -84,7 +83,7 @@ def dataset(
     told: dict[str, Any] | None = None
     problem: Problem | None = None
     try:
-        with _turn():
+        with _TURNS.turn():
             told = exchange.request_dataset(participant_id, dataset_id, within=PATIENCE)
         if request.method == "POST":
             chosen = request.POST.get("offer", "")
@@ -124,14 +123,3 @@ def dataset(
         given=request.POST,
         wanted=request.POST.getlist("field"),
     )
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """A place among those who wait for other nodes: a dead peer must not hold all threads. Raises PeersBusy."""
-    if not _places.acquire(timeout=1.0):
-        raise PeersBusy(retry_after=int(PATIENCE))
-    try:
-        yield
-    finally:
-        _places.release()

@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from tests.ground.test_turns import all_taken
 
 from wantong.border.gate.classification import uploads
 from wantong.ground.http.auth import make_token
@@ -107,15 +108,10 @@ def test_too_large_and_busy_are_problems(
     answer = client.post("/api/scan", {"file": upload()}, **token)
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (413, "scan-too-large")
     monkeypatch.setattr(uploads, "MAX_BYTES", 1 << 20)
-    monkeypatch.setattr(uploads, "PATIENCE", 0.01)
-    for _ in range(uploads.AT_ONCE):
-        uploads._turns.acquire()
-    try:
+    monkeypatch.setattr(uploads._TURNS, "_patience", 0.01)
+    with all_taken(uploads._TURNS, uploads.AT_ONCE):
         answer = client.post("/en/scan", {"file": upload()}, HTTP_ACCEPT="text/html")
         assert answer.status_code == 503 and "Try again in a minute" in answer.content.decode()
-    finally:
-        for _ in range(uploads.AT_ONCE):
-            uploads._turns.release()
     assert client.post("/en/scan", {"file": upload()}).status_code == 200
 
 

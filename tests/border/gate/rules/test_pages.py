@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from tests.ground.test_turns import all_taken
 
 from wantong.border.gate.rules import RuleBase, assess, dossier, typesetting
 from wantong.border.gate.rules.pages import TONES
@@ -308,17 +309,12 @@ def test_the_dossier_is_downloaded(client: Client):
 
 
 def test_a_dossier_that_finds_no_place_is_told_when_to_come_back(client: Client, monkeypatch):
-    monkeypatch.setattr(typesetting, "PATIENCE", 0.05)
-    taken = [typesetting._places.acquire(blocking=False) for _ in range(typesetting.AT_ONCE)]
-    assert all(taken)
-    try:
+    monkeypatch.setattr(typesetting._TURNS, "_patience", 0.05)
+    with all_taken(typesetting._TURNS, typesetting.AT_ONCE):
         response = client.get(f"/zh-hant/assess.pdf?{urlencode(ZHUHAI)}", **BROWSER)
         api = client.post(
             "/api/assess.pdf", json.dumps({"facts": {"is_personal": False}}), content_type="application/json"
         )
-    finally:
-        for _ in taken:
-            typesetting._places.release()
     assert response.status_code == api.status_code == 429
     assert response.headers["Retry-After"] == api.headers["Retry-After"] == str(typesetting.RETRY_AFTER)
     assert "秒後再試" in response.content.decode()

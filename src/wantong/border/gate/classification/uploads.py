@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -15,14 +14,13 @@ from wantong.border.gate.classification.readers import Limits
 from wantong.border.gate.classification.report import Report
 from wantong.border.gate.classification.scan import scan
 from wantong.ground.problems import Problem
+from wantong.ground.turns import Turns
 
 MAX_BYTES = 64 << 20
 AT_ONCE = 2
 PATIENCE = 20.0
 """Seconds that a scan waits for its turn."""
 RETRY_AFTER = 10
-
-_turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 class UploadTooLarge(Problem):
@@ -39,6 +37,9 @@ class Busy(Problem):
     status: ClassVar[int] = 503
 
 
+_TURNS = Turns(AT_ONCE, PATIENCE, lambda: Busy(retry_after=RETRY_AFTER))
+
+
 def scan_upload(upload: UploadedFile[Any], *, on: date, declared: str | None = None) -> Report:
     """The report on an uploaded file. Raises :class:`UploadTooLarge`, :class:`Busy`.
 
@@ -46,19 +47,14 @@ def scan_upload(upload: UploadedFile[Any], *, on: date, declared: str | None = N
     """
     if (upload.size or 0) > MAX_BYTES:
         raise UploadTooLarge(allowed=MAX_BYTES)
-    if not _turns.acquire(timeout=PATIENCE):
-        raise Busy(retry_after=RETRY_AFTER)
-    try:
-        with _nameless(upload) as file:
-            return scan(
-                Path(f"/proc/self/fd/{file.fileno()}"),
-                on=on,
-                declared=declared,
-                limits=Limits.for_upload(),
-                shown_as=_name(upload),
-            )
-    finally:
-        _turns.release()
+    with _TURNS.turn(), _nameless(upload) as file:
+        return scan(
+            Path(f"/proc/self/fd/{file.fileno()}"),
+            on=on,
+            declared=declared,
+            limits=Limits.for_upload(),
+            shown_as=_name(upload),
+        )
 
 
 def _nameless(upload: UploadedFile[Any]) -> IO[bytes]:

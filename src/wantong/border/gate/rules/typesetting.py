@@ -11,11 +11,11 @@ import json
 import resource
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
 from wantong.ground.problems import Problem
+from wantong.ground.turns import Turns
 
 AT_ONCE = 2
 PATIENCE = 3.0
@@ -27,14 +27,15 @@ MEMORY = 2 << 30
 LARGEST_SHEET = 1 << 20
 LARGEST_PDF = 16 << 20
 
-_places = threading.BoundedSemaphore(AT_ONCE)
-
 
 class TypesettingBusy(Problem):
     """Other dossiers are being set; try again after ``retry_after`` seconds."""
 
     slug: ClassVar[str] = "dossier-busy"
     status: ClassVar[int] = 429
+
+
+_TURNS = Turns(AT_ONCE, PATIENCE, lambda: TypesettingBusy(retry_after=RETRY_AFTER))
 
 
 class TypesettingFailed(Problem):
@@ -49,22 +50,19 @@ def typeset(sheet: str, timestamp: int) -> bytes:
     order = json.dumps({"sheet": sheet, "timestamp": timestamp}).encode()
     if len(order) > LARGEST_SHEET:
         raise TypesettingFailed(seconds=int(LONGEST))
-    if not _places.acquire(timeout=PATIENCE):
-        raise TypesettingBusy(retry_after=RETRY_AFTER)
     try:
-        done = subprocess.run(  # noqa: S603 - our own file, fixed arguments
-            [sys.executable, "-s", __file__],
-            input=order,
-            capture_output=True,
-            timeout=LONGEST,
-            cwd="/",
-            env={"PYTHONPATH": str(Path(__file__).parents[4]), "PYTHONUTF8": "1"},
-            check=False,
-        )
+        with _TURNS.turn():
+            done = subprocess.run(  # noqa: S603 - our own file, fixed arguments
+                [sys.executable, "-s", __file__],
+                input=order,
+                capture_output=True,
+                timeout=LONGEST,
+                cwd="/",
+                env={"PYTHONPATH": str(Path(__file__).parents[4]), "PYTHONUTF8": "1"},
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         raise TypesettingFailed(seconds=int(LONGEST)) from None
-    finally:
-        _places.release()
     if done.returncode != 0 or not done.stdout.startswith(b"%PDF-") or len(done.stdout) > LARGEST_PDF:
         raise TypesettingFailed(seconds=int(LONGEST))
     return done.stdout
