@@ -14,7 +14,7 @@ from wantong.ground.log.audit import Folder, Report, Website, audit
 from wantong.ground.log.note import MAX_NOTE_BYTES, VerifierKey
 from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.trust import MAX_TRUST_BYTES, Party, Trust
-from wantong.ground.plain import json_text, shown
+from wantong.ground.plain import json_text
 
 
 @click.group("log")
@@ -56,7 +56,7 @@ def audit_command(
         headline = i18n.t(f"log.audit.headline-{'sound' if report.sound else 'defective'}", lang)
         click.secho(headline, fg="green" if report.sound else "red", bold=True)
         for statement in report.statements:
-            click.echo(f"  {'✓' if statement.holds else '✗'} {shown(statement.text(lang))}")
+            click.echo(f"  {'✓' if statement.holds else '✗'} {statement.text(lang)}")
     sys.exit(0 if report.sound else 1)
 
 

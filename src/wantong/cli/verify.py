@@ -13,7 +13,7 @@ from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.proof import MAX_PROOF_BYTES
 from wantong.ground.log.trust import MAX_TRUST_BYTES, Trust
 from wantong.ground.log.verify import parse_salt, verify_receipt
-from wantong.ground.plain import json_text, shown
+from wantong.ground.plain import json_text
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -52,7 +52,7 @@ def command(
         headline = i18n.t(f"log.verdict.{'proven' if verdict.proven else 'not-proven'}", lang)
         click.secho(headline, fg="green" if verdict.proven else "red", bold=True)
         for statement in verdict.statements:
-            click.echo(f"  {'✓' if statement.holds else '✗'} {shown(statement.text(lang))}")
+            click.echo(f"  {'✓' if statement.holds else '✗'} {statement.text(lang)}")
     sys.exit(0 if verdict.proven else 1)
 
 
