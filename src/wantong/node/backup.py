@@ -101,7 +101,7 @@ def backup(directory: Path, target: Path, progress: Progress = lambda *_: None) 
         manifest = _write(node, draft, progress)
         draft.replace(target)
     except DatabaseError as error:
-        raise tables.DatabaseRefused(reason=str(error).strip()[:500]) from error
+        raise tables.DatabaseRefused.because(error) from error
     finally:
         draft.unlink(missing_ok=True)
     return manifest
@@ -145,7 +145,7 @@ def restore(
         for entry in directory.iterdir():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         if isinstance(error, DatabaseError):
-            raise tables.DatabaseRefused(reason=str(error).strip()[:500]) from error
+            raise tables.DatabaseRefused.because(error) from error
         raise
 
 

@@ -37,7 +37,7 @@ def move_stopped(
     try:
         return _move(directory, database, progress)
     except DatabaseError as error:
-        raise tables.DatabaseRefused(reason=str(error).strip()[:500]) from error
+        raise tables.DatabaseRefused.because(error) from error
 
 
 def _move(directory: Path, database: str, progress: Progress) -> Mapping[str, tables.Summary]:

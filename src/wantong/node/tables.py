@@ -16,7 +16,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management.color import no_style
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import BinaryField, Field, JSONField, Model, Value
 from django.db.utils import DataError, IntegrityError
 
@@ -45,6 +45,11 @@ class DatabaseRefused(Problem):
 
     slug = "database-refused"
     status = 503
+
+    @classmethod
+    def because(cls, error: DatabaseError) -> DatabaseRefused:
+        """In the words of the database, on one line."""
+        return cls(reason=" ".join(str(error).split()).rstrip(".?")[:500])
 
 
 @dataclass(frozen=True)
