@@ -1,7 +1,7 @@
 """A node in one file: everything needed to bring it back, and the proof that what comes back is what was there.
 
 The archive is a plain tar: the tables as lines (:mod:`wantong.node.tables`), the log's database, payloads, settings
-and keys, and last ``manifest.json`` with the size and SHA-256 of every member. It holds private keys and personal
+and keys, and last ``manifest.json`` with the size and SHA-256 of every member, and its own. It holds private keys and personal
 data: it is written for its owner only, and is to be kept encrypted.
 """
 
@@ -34,7 +34,7 @@ from wantong.ground.problems import Problem
 from wantong.node import config, setup, tables
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 TABLES = "tables"
 DATABASES = ("log/log.db", "log/witness.db")
 """What the log keeps; copied while it is in use."""
@@ -184,9 +184,10 @@ def _write(node: NodeConfig, draft: Path, progress: Progress) -> Manifest:
             files={name: asdict(member) for name, member in files.items()},
         )
         content = json.dumps(asdict(manifest), indent=1).encode()
-        member = tarfile.TarInfo(MANIFEST)
-        member.size, member.mode = len(content), 0o600
-        archive.addfile(member, io.BytesIO(content))
+        for name, document in ((MANIFEST, content), (SEAL, hashlib.sha256(content).hexdigest().encode())):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(document), 0o600
+            archive.addfile(member, io.BytesIO(document))
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     return manifest
@@ -251,18 +252,18 @@ _NAME = re.compile(r"(?!.*(?:^|/)\.)[A-Za-z0-9._/-]+")
 def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:
     """The members of an archive as files, each held to the manifest. Raises NotABackup."""
     found: dict[str, Member] = {}
-    content: bytes | None = None
+    papers: dict[str, bytes] = {}
     try:
         size = source.stat().st_size
         with source.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
-                if not member.isfile() or not _NAME.fullmatch(member.name) or member.name in found:
+                if not member.isfile() or not _NAME.fullmatch(member.name) or member.name in found | papers:
                     raise NotABackup(file=str(source), reason=f"{member.name[:80]!r} has no place in it")
                 reader = _Hashed(archive.extractfile(member))  # type: ignore[arg-type]
-                if member.name == MANIFEST:
+                if member.name in (MANIFEST, SEAL):
                     if member.size > LARGEST_MANIFEST:
-                        raise NotABackup(file=str(source), reason=f"{MANIFEST} is too large")
-                    content = reader.read()
+                        raise NotABackup(file=str(source), reason=f"{member.name} is too large")
+                    papers[member.name] = reader.read()
                     continue
                 if not _belongs(member.name):
                     raise NotABackup(file=str(source), reason=f"{member.name[:80]!r} has no place in it")
@@ -274,10 +275,12 @@ def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:
                 progress("unpacking", file.tell(), size)
     except (tarfile.TarError, EOFError) as error:
         raise NotABackup(file=str(source), reason=str(error) or "it ends too early") from None
-    if content is None:
+    if papers.keys() != {MANIFEST, SEAL}:
         raise NotABackup(file=str(source), reason="it ends too early")
+    if hashlib.sha256(papers[MANIFEST]).hexdigest().encode() != papers[SEAL]:
+        raise NotABackup(file=str(source), reason=f"{MANIFEST} is damaged")
     try:
-        manifest = Manifest(**json.loads(content))
+        manifest = Manifest(**json.loads(papers[MANIFEST]))
         given = {name: Member(**member) for name, member in manifest.files.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise NotABackup(file=str(source), reason=f"{MANIFEST} cannot be read") from None
