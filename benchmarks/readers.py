@@ -9,18 +9,17 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import charset_normalizer
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from processor import seconds
 
 from wantong.border.gate.classification.masking import select
 from wantong.border.gate.classification.readers import Limits, encoding, open_path
@@ -35,16 +34,6 @@ def row(n: int, chance: random.Random) -> list[str]:
         str(n), NAMES[n % 6], f"4403051990{chance.randint(10**7, 10**8 - 1)}", f"138{chance.randint(0, 10**8 - 1):08}",
         f"广东省深圳市南山区科技园{n % 99}号", f"{chance.random():.5f}", "无", f"a{n}@example.com", "2020-01-10", "X",
     ]  # fmt: skip
-
-
-def seconds(work: Callable[[], object], rounds: int = 2) -> float:
-    """Processor time, this process and its children: other work on the machine is not ours."""
-    best = float("inf")
-    for _ in range(rounds):
-        start = sum(os.times()[:4])
-        work()
-        best = min(best, sum(os.times()[:4]) - start)
-    return best
 
 
 def read(path: Path) -> int:

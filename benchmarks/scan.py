@@ -20,14 +20,14 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 import venv
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "src"), str(Path(__file__).parents[1])]
 
+import processor  # noqa: E402
 from tests.border.gate.classification import corpus  # noqa: E402  (the corpus lives with the tests)
 from tests.border.gate.classification.oracles import HyperscanMatcher  # noqa: E402
 
@@ -84,16 +84,6 @@ def write(path: Path, content: str, megabytes: float) -> int:
         for _ in range(max(1, round(megabytes * 1e6 / len(block)))):
             file.write(block)
     return path.stat().st_size
-
-
-def cpu(passes: int, run: Callable[..., object], *arguments: object) -> float:
-    """The least CPU time of one core that a run takes."""
-    best = float("inf")
-    for _ in range(passes):
-        started = time.process_time()
-        run(*arguments)
-        best = min(best, time.process_time() - started)
-    return best
 
 
 def scan_file(path: Path, kinds: list[Kind] | None, engine: str) -> int:
@@ -215,21 +205,21 @@ def main() -> None:
                 content,
                 "hyperscan alone, 5 passes",
                 size,
-                cpu(options.passes, hyperscan_alone, path),
+                processor.seconds(partial(hyperscan_alone, path), options.passes),
                 None,
             )
             measured(
                 content,
                 "scan, five kinds",
                 size,
-                cpu(options.passes, scan_file, path, five_kinds(), "auto"),
+                processor.seconds(partial(scan_file, path, five_kinds(), "auto"), options.passes),
                 alone,
             )
             measured(
                 content,
                 "scan, all kinds",
                 size,
-                cpu(options.passes, scan_file, path, None, "auto"),
+                processor.seconds(partial(scan_file, path, None, "auto"), options.passes),
                 alone,
             )
             if content == "usual":
@@ -250,12 +240,12 @@ def main() -> None:
                         print(f"{content:6} {what:34} {seconds:9.2f} s by the clock, at most {peak:.0f} MiB")
             if options.engines:
                 for engine in ("automaton", "bits"):
-                    seconds = cpu(1, scan_file, small, five_kinds(), engine)
+                    seconds = processor.seconds(partial(scan_file, small, five_kinds(), engine), 1)
                     measured(content, f"scan, five kinds, engine {engine}", little, seconds, alone)
             if options.presidio and content == "usual":
                 tiny = Path(folder) / "tiny.csv"
                 tiny_size = write(tiny, content, 16)
-                mine = tiny_size / cpu(5, scan_file, tiny, five_kinds(), "auto") / 1e6
+                mine = tiny_size / processor.seconds(partial(scan_file, tiny, five_kinds(), "auto"), 5) / 1e6
                 theirs = measured(
                     content, "presidio, five patterns, no model", tiny_size, presidio(tiny), alone
                 )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from playwright.sync_api import Locator, Page
 
 CHROMIUM = shutil.which("chromium")
 
@@ -25,3 +26,9 @@ def _lacking() -> str:
 
 _why = _lacking()
 needs_chromium = pytest.mark.skipif(bool(_why), reason=_why)
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Click on what leads to another page, and wait until that page stands: a click by itself does not wait."""
+    with page.expect_navigation(wait_until="load"):
+        link.click()

@@ -21,7 +21,7 @@ SMALL = {
 
 
 def test_each_benchmark_is_tried():
-    assert SMALL.keys() == {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert SMALL.keys() == {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"processor"}
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.browsers import CHROMIUM, needs_chromium
+from tests.browsers import CHROMIUM, follow, needs_chromium
 from tests.portal.places import pages
 from tests.portal.seeded import PASSWORD
 
@@ -137,7 +137,7 @@ def test_axe_finds_nothing_on_the_operators_first_page_and_a_failed_form(page, s
         page.goto(f"{site.url}/en/{path}")
         if path:
             page.eval_on_selector("main form", "form => form.noValidate = true")
-            page.click("main button[type=submit]")
+            follow(page, page.locator("main button[type=submit]"))
             assert page.locator(".govuk-error-summary").count() == 1
         page.evaluate(AXE)
         assert page.evaluate(RUN_AXE)["violations"] == []
@@ -214,7 +214,7 @@ def test_the_whole_way_by_keyboard(browser, site):
 
 def test_the_language_switch_keeps_the_page(page, site):
     page.goto(f"{site.url}/en/crossings/{site.ids['receipted']}")
-    page.click("nav.wt-languages >> text=Português")
+    follow(page, page.locator("nav.wt-languages >> text=Português"))
     assert page.url == f"{site.url}/pt/crossings/{site.ids['receipted']}"
     assert "O recibo é autêntico" in page.content()
 
@@ -233,7 +233,7 @@ def test_a_wrong_password_says_so_in_words(browser, site):
     page.goto(f"{site.url}/zh-hant/sign-in")
     page.fill("#id_username", "nobody-here")
     page.fill("#id_password", "wrong")
-    page.click("main button")
+    follow(page, page.locator("main button"))
     assert "使用者名稱與密碼不符" in page.inner_text(".govuk-error-summary")
     context.close()
 
@@ -249,7 +249,7 @@ def test_an_approver_acts_on_a_crossing(page, site):
         "#confirm-file", files=[{"name": "f.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"}]
     )
     page.fill("#confirm-note", "Seen in the original")
-    page.click(".wt-act button")
+    follow(page, page.locator(".wt-act button"))
     assert "Done" in page.inner_text(".wt-notice")
     assert "Seen in the original" in page.inner_text(".wt-timeline")
     assert page.locator(".wt-check--open").count() == 0
@@ -314,7 +314,7 @@ def test_signing_out_ends_it(browser, site):
     context = browser.new_context()
     page = context.new_page()
     sign_in(page, site, "wu")
-    page.click(".wt-account button")
+    follow(page, page.locator(".wt-account button"))
     page.goto(f"{site.url}/en/crossings")
     assert "/en/sign-in" in page.url
     context.close()

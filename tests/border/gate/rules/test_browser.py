@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from tests.browsers import CHROMIUM, needs_chromium
+from tests.browsers import CHROMIUM, follow, needs_chromium
 
 from wantong.border.gate.rules.texts import texts
 from wantong.ground.i18n import LANGUAGES
@@ -65,7 +65,7 @@ def answer_all(page: Page, lang: str, *, look: bool) -> int:
             else:
                 control.fill(ANSWERS[fact])
             count += 1
-        page.locator("form[method=get] button[type=submit]").click()
+        follow(page, page.locator("form[method=get] button[type=submit]"))
     raise AssertionError("no answer after twelve steps")
 
 
@@ -82,7 +82,7 @@ def test_a_data_officer_in_zhuhai_finds_the_route(browser: Browser, live_server,
     assert page.locator("details[open]").count() == 1
     assert violations(page) == []
     # the language is changed and the answer stays
-    page.locator("nav.wt-languages a").nth(3 if lang != "pt" else 0).click()
+    follow(page, page.locator("nav.wt-languages a").nth(3 if lang != "pt" else 0))
     assert page.locator(".rules-answer--wait").count() == 1
     page.close()
 
@@ -97,9 +97,9 @@ def test_no_javascript_is_needed_and_the_dossier_is_downloaded(browser: Browser,
     download.value.save_as(tmp_path / "dossier.pdf")
     assert (tmp_path / "dossier.pdf").read_bytes().startswith(b"%PDF-")
     # one click changes an assumption
-    page.locator('a[href*="is_state_secret=yes"]').click()
+    follow(page, page.locator('a[href*="is_state_secret=yes"]'))
     assert page.locator("h1").inner_text() == texts().routes["forbidden"]["name"]["pt"]
-    page.locator(".govuk-back-link").click()
+    follow(page, page.locator(".govuk-back-link"))
     context.close()
 
 
@@ -111,7 +111,7 @@ def test_a_facts_file_is_uploaded(browser: Browser, live_server, tmp_path: Path)
     page = browser.new_page()
     page.goto(f"{live_server.url}/zh-hant/assess")
     page.locator("#facts-file").set_input_files(file)
-    page.locator("form[method=post] button[type=submit]").last.click()
+    follow(page, page.locator("form[method=post] button[type=submit]").last)
     assert page.locator("h1").inner_text() == texts().routes["no_statutory_formality"]["name"]["zh-hant"]
     keep(page, "zh-hant-upload")
     page.close()
