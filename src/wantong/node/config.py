@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wantong.ground.config import NodeConfig
+from wantong.ground.http.limits import BadLimits, Limits
+from wantong.ground.http.limits import read as read_limits
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
 
@@ -32,13 +34,14 @@ class Listen:
 
 @dataclass(frozen=True)
 class Settings:
-    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads."""
+    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits."""
 
     node: NodeConfig
     listen: Listen
     database: str
     threads: int
     log_level: str
+    limits: Limits
 
 
 def load(directory: Path) -> Settings:
@@ -81,12 +84,17 @@ def load(directory: Path) -> Settings:
         address = Listen(web=listen["web"], data=listen["data"])
     except KeyError as missing:
         raise BadSettings(file=str(file), reason=f"[listen] needs {missing}") from None
+    try:
+        limits = read_limits(raw.get("limits"))
+    except BadLimits as error:
+        raise BadSettings(file=str(file), reason=f"[limits]: {error}") from None
     return Settings(
         node,
         address,
         raw.get("database", "sqlite:db.sqlite3"),
         int(raw.get("threads", 4)),
         raw.get("log_level", "info"),
+        limits,
     )
 
 

@@ -6,30 +6,27 @@ import os
 import signal
 from pathlib import Path
 
-import uvicorn
-
-from wantong.node import config, logging
+from wantong.ground.http.admission import Capacity
+from wantong.ground.http.front import Front
+from wantong.ground.http.limits import FILE, buckets
+from wantong.node import config, logging, serving
 
 
 def main() -> None:
-    """Serve until SIGTERM; downloads in flight get ten seconds to finish."""
+    """Serve until SIGTERM; downloads in flight get a few seconds to finish."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     logging.configure(settings.log_level, "data")
     from wantong.border.exchange import dataplane
 
-    host, _, port = settings.listen.data.rpartition(":")
-    uvicorn.run(
+    front = Front(
         dataplane.app(settings.node),
-        host=host,
-        port=int(port),
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=10,
-        server_header=False,
+        served="data",
+        capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
+        limits=settings.limits,
+        table=buckets(settings.node.run / FILE),
     )
+    serving.serve(front, settings.listen.data, settings.limits)
 
 
 if __name__ == "__main__":

@@ -42,31 +42,6 @@ class RequestLog:
         return response
 
 
-class BodyTooLarge(Problem):
-    """A request announces more bytes than any of this node's pages and addresses take."""
-
-    slug = "body-too-large"
-    status = 413
-
-
-class BoundedBody:
-    """Refuses, unread, a request whose body is larger than anything that is sent here (data have their own plane).
-
-    A body that does not announce its length is not read at all by Django.
-    """
-
-    LARGEST = 80 * 2**20
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        length = request.headers.get("Content-Length", "")
-        if length and not (length.isdecimal() and len(length) < 16 and int(length) <= self.LARGEST):
-            return answer(request, BodyTooLarge(allowed=self.LARGEST))
-        return self.get_response(request)
-
-
 class Problems:
     """A :class:`Problem` becomes a page for people and ``application/problem+json`` for programs."""
 

@@ -22,6 +22,7 @@ if folder := os.environ.get("WANTONG_NODE"):
     DATABASES = {"default": config.database(_settings.database, WANTONG.directory)}
     SECRET_KEY = (WANTONG.keys / "web.key").read_text().strip()
     LOG_LEVEL = _settings.log_level
+    WANTONG_LIMITS = _settings.limits
 else:
     _scratch = Path(tempfile.mkdtemp(prefix="wantong-"))
     atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
@@ -87,7 +88,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "wantong.node.middleware.BoundedBody",
     "wantong.node.middleware.Problems",
     "wantong.ground.http.idempotency.Idempotency",
 ]

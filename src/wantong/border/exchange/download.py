@@ -18,11 +18,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from wantong.border.exchange.manifest import LARGEST_MANIFEST, Manifest
+from wantong.ground.http.limits import seconds_to_wait
 
 CONNECT_TIMEOUT = 5.0
 # how long a peer may send nothing at all
@@ -183,8 +185,8 @@ def _expect(response: http.client.HTTPResponse, status: int) -> None:
     if response.status == 412:
         raise Changed
     if response.status == 429 or response.status >= 500:
-        after = response.getheader("Retry-After") or ""
-        raise Cut(f"answered {response.status}", min(float(after), 300.0) if after.isdigit() else None)
+        after = seconds_to_wait(response.getheader("Retry-After"), datetime.now(UTC))
+        raise Cut(f"answered {response.status}", after)
     raise Lie(f"answered {response.status}")
 
 

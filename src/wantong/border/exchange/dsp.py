@@ -21,6 +21,7 @@ from wantong.border.exchange.visibility import visible
 from wantong.border.trust.tokens import Request
 from wantong.border.trust.verifiers import Caller, Unauthenticated, authenticate
 from wantong.ground import config
+from wantong.ground.http import limits
 
 LARGEST_MESSAGE = 1 << 20
 PAGE = 50
@@ -39,9 +40,17 @@ class Incoming:
 
 
 def caller_of(request: HttpRequest, body: bytes) -> Caller:
-    """Who made the request. Raises :class:`Unauthenticated`."""
+    """Who made the request. Raises :class:`Unauthenticated`, :class:`TooManyRequests`."""
+    address = request.META.get("REMOTE_ADDR", "")
+    limits.spend(limits.UNPROVEN, address, 0)
     described = Request(str(request.method), config.current().url + request.get_full_path(), body)
-    return authenticate(request.headers.get("Authorization", ""), described)
+    try:
+        caller = authenticate(request.headers.get("Authorization", ""), described)
+    except Unauthenticated:
+        limits.spend(limits.UNPROVEN, address)
+        raise
+    limits.spend(limits.PEER, caller.peer.participant_id)
+    return caller
 
 
 def read_body(request: HttpRequest, largest: int = LARGEST_MESSAGE) -> bytes | None:

@@ -124,6 +124,7 @@ def send_withdrawal(event: Event) -> None:
         answer = wire.call(process.peer, "POST", url, duty, message_id=name)
     except (PeerUnreachable, PeerMisbehaves) as error:
         raise outbox.Retry(str(error)) from error
+    wire.postpone(answer)
     if not answer.ok:
         # also a 404: his gate may not have seen the data yet, and a duty is never dropped
         raise outbox.Retry(f"answered {answer.status}")

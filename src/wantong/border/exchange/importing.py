@@ -24,7 +24,7 @@ from wantong.border.gate.declarations import deliverable
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.consignment import JURISDICTIONS, LONGEST_TITLE, Consignment
 from wantong.ground import config, i18n
-from wantong.ground.outbox.services import Retry
+from wantong.ground.outbox.services import Postponed, Retry
 from wantong.ground.problems import Problem
 
 logger = structlog.get_logger(__name__)
@@ -227,7 +227,9 @@ class _Progress:
 
 
 def _later(process: Transfer, before: int, reason: str, after: float | None = None) -> NoReturn:
-    """Have this tried again, unless it has brought nothing for too long."""
+    """Have this tried again, unless it has brought nothing for too long; who told us when to come back is not at fault."""
+    if after:
+        raise Postponed(reason, timedelta(seconds=after))
     stalled = 0 if process.received_bytes > before else process.stalled + 1
     Transfer.objects.filter(pid=process.pid).update(stalled=stalled, reason=reason[:2000])
     if stalled > MOST_STALLS:

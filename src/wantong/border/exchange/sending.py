@@ -73,6 +73,7 @@ def send(event: Event) -> None:
         return _refused(message, 0, str(error))
     if answer.ok:
         return _arrived(message, answer, fresh=fresh)
+    wire.postpone(answer)
     if answer.status >= 500 or event.attempts < NOT_YET.get(answer.status, 0):
         after = timedelta(seconds=answer.retry_after) if answer.retry_after else None
         raise outbox.Retry(f"answered {answer.status}", after)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -14,6 +16,8 @@ from wantong.border.trust import services as trust
 from wantong.border.trust.models import Peer
 from wantong.border.trust.tokens import Request
 from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.limits import seconds_to_wait
+from wantong.ground.outbox import services as outbox
 
 CONNECT_TIMEOUT = 5.0
 TOTAL_TIMEOUT = 30.0  # seconds until the whole answer must be here
@@ -52,9 +56,13 @@ def call(
 ) -> Answer:
     """Send a signed request to ``peer`` and read its answer.
 
+    A peer that has said when to come back (429 or 503 with ``Retry-After``) is not asked before: his answer stands.
+
     Raises PeerUnreachable (also for an answer that is not whole ``within`` so many seconds) and PeerMisbehaves (an
     answer larger than :data:`LARGEST_ANSWER`, or not HTTP).
     """
+    if (left := _resting.get((peer.participant_id, peer.url), 0.0) - time.monotonic()) > 0:
+        return Answer(503, b"", retry_after=left)
     body = b""
     if message is not None:
         # one form for one message, whichever database it has been through
@@ -77,13 +85,22 @@ def call(
         raise PeerUnreachable(peer=peer.participant_id, reason=failure.cause) from None
     told = httpx.Response(reply.status, headers=reply.headers)
     links = {name: link["url"] for name, link in told.links.items() if name and "url" in link}
-    return Answer(reply.status, reply.body, links, _seconds(told.headers.get("Retry-After")))
+    after = seconds_to_wait(reply.headers.get("retry-after"), datetime.now(UTC))
+    if reply.status in (429, 503) and after:
+        _resting[peer.participant_id, peer.url] = time.monotonic() + after
+    return Answer(reply.status, reply.body, links, after)
+
+
+def postpone(answer: Answer) -> None:
+    """Raise :class:`~wantong.ground.outbox.services.Postponed` if the peer has sent us away for now: nothing was done."""
+    if answer.status in (429, 503) and answer.retry_after:
+        raise outbox.Postponed(f"answered {answer.status}", timedelta(seconds=answer.retry_after))
+
+
+# participant id and address → until when (of ``time.monotonic``) he wants to be left alone
+_resting: dict[tuple[str, str], float] = {}
 
 
 @cache
 def _http() -> Fetcher:
     return Fetcher(connect=CONNECT_TIMEOUT)
-
-
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), 300.0) if header and header.isdigit() else None

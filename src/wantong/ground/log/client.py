@@ -10,8 +10,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from wantong.ground.http.fetch import Fetcher, FetchFailed, Reply
+from wantong.ground.http.limits import seconds_to_wait
 from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.note import Note, Signature, VerifierKey, decode_size
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven, WitnessFailed
@@ -75,6 +77,9 @@ def submit(log: Log, note: Note, peer: Party, *, deadline: float = DEADLINE) -> 
                 return  # a newer checkpoint of ours got there first
             raise WitnessFailed(peer.id, "ahead", size=old)
         answer = _post(log, note, checkpoint, peer, old, until)
+    if answer.status in (429, 503):
+        after = seconds_to_wait(answer.headers.get("retry-after"), datetime.now(UTC))
+        raise WitnessFailed(peer.id, "status", status=answer.status, retry_after=after)
     if answer.status != 200:
         raise WitnessFailed(peer.id, "status", status=answer.status)
     log.add_cosignature(note, witness, _cosignature(answer, note, witness, peer))

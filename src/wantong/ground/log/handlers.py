@@ -39,7 +39,8 @@ def witness(event: Event) -> None:
         logger.warning("log.witness_failed", problem=problem.slug, reason=str(problem))
     if services.witnessed(event.payload["size"]):
         return
-    _ask_again(event, "too few witnesses")
+    waits = [float(problem.params.get("retry_after") or 0) for problem in outcome.failed]
+    _ask_again(event, "too few witnesses", timedelta(seconds=max(waits, default=0.0)))
 
 
 @handler("log.mirror")
@@ -54,9 +55,9 @@ def mirror(event: Event) -> None:
         raise Retry(str(problem), after=backoff(event.attempts)) from None
 
 
-def _ask_again(event: Event, reason: str) -> None:
-    """Postpone the event; for ever, if need be. Raises Retry."""
-    after = min(backoff(event.attempts), SLOWEST)
+def _ask_again(event: Event, reason: str, least: timedelta = timedelta()) -> None:
+    """Postpone the event, for ``least`` at least; for ever, if need be. Raises Retry."""
+    after = max(min(backoff(event.attempts), SLOWEST), least)
     if event.attempts < ROUNDS:
         raise Retry(reason, after=after)
     # an event is given up after many attempts; this must not be

@@ -38,6 +38,10 @@ class Retry(Exception):
         self.after = after
 
 
+class Postponed(Retry):
+    """Raised by a handler that was told when to come back: nothing was tried, so it is no attempt."""
+
+
 class Permanent(Exception):
     """Raised by a handler whose event can never succeed: it is parked for a human, and later ones go on."""
 
@@ -141,9 +145,13 @@ def _deliver(event: Event) -> int:
         after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
         if not isinstance(error, Retry):
             log.exception("outbox.failed")
-        state = State.DUE if event.attempts < MAX_ATTEMPTS else State.PARKED
+        attempts = event.attempts - isinstance(error, Postponed)
         Event.objects.filter(id=event.id).update(
-            state=state, leased_until=None, available_at=timezone.now() + after, last_error=repr(error)[:2000]
+            state=State.DUE if attempts < MAX_ATTEMPTS else State.PARKED,
+            attempts=attempts,
+            leased_until=None,
+            available_at=timezone.now() + after,
+            last_error=repr(error)[:2000],
         )
     else:
         _finish(event, state=State.DONE, last_error="")

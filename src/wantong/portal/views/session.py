@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.urls import reverse_lazy
 
 from wantong.ground import i18n
+from wantong.ground.http import limits
 from wantong.portal import services
 from wantong.portal.problems import TooManyAttempts
 from wantong.portal.templatetags.wantong import language
@@ -23,6 +24,7 @@ class SignInForm(AuthenticationForm):
         name, address = self.cleaned_data.get("username"), self.request.META.get("REMOTE_ADDR", "")
         if not name or not self.cleaned_data.get("password"):
             return self.cleaned_data
+        limits.spend(limits.SIGN_IN, address)  # whoever's name is tried
         try:
             services.check_throttle(name, address)
         except TooManyAttempts as closed:
