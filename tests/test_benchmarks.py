@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "exchange": ["--mib", "2"],
     "log": ["--seconds", "0.05"],
+    "policies": ["--requests", "100", "--rounds", "1"],
     "readers": ["--megabytes", "1"],
     "rules": ["--sheets", "50"],
     "scan": ["--size", "1", "--passes", "1"],
