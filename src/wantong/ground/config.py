@@ -44,6 +44,11 @@ class NodeConfig:
         return self.directory / "outgoing"
 
     @property
+    def open(self) -> Path:
+        """The files of published open data, one folder a version of a dataset; the data plane serves them to everyone."""
+        return self.directory / "open"
+
+    @property
     def passing(self) -> Path:
         """What processes lay down in passing, uploads above all; a killed one's is removed by the next that starts."""
         return self.directory / "passing"

@@ -18,9 +18,10 @@ def main() -> None:
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     logging.configure(settings.log_level, "data")
     from wantong.border.exchange import dataplane
+    from wantong.border.exchange.opendata import downloads
 
     front = Front(
-        dataplane.app(settings.node),
+        dataplane.app(settings.node, downloads.routes(settings.node)),
         served="data",
         capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
         limits=settings.limits,

@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "wantong.border.gate.declarations",
     "wantong.border.gate.verification",
     "wantong.border.exchange",
+    "wantong.border.exchange.opendata",
     "wantong.portal",
     "wantong.node",
 ]

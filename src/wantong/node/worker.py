@@ -53,6 +53,7 @@ def main() -> None:
     outgoing.sweep(config.current().outgoing)
     drafts.settle_in(config.current().passing)
     drafts.sweep(config.current().blobs)
+    drafts.sweep(config.current().open)
     logger.info("worker.started", pid=os.getpid())
     while not stopping:
         (run / "worker.alive").touch()

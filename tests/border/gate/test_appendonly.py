@@ -12,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 from tests.border.gate.scene import LEI, agree, allow, declare, resident, residents, run
 
+from wantong.border.exchange.opendata.models import OpenDataset, Version
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.consent.models import ConsentRecord, Subject
 from wantong.border.gate.declarations.models import Action
@@ -21,7 +22,7 @@ from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry)
+HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version)
 
 
 @pytest.fixture
@@ -30,9 +31,21 @@ def history(told, tmp_path):
     agree([resident(0)])
     allow()
     declaration = declare(residents(tmp_path / "r.csv", 1))
+    _open_data()
     log.flush()
     assert all(model.objects.exists() for model in HISTORY)
     return declaration
+
+
+def _open_data() -> None:
+    now = timezone.now()
+    dataset = OpenDataset.objects.create(
+        name="a", record={}, organization="b", newest=now.date(), published_by="c", revision=1, terms=b""
+    )
+    Version.objects.create(
+        dataset=dataset, number=1, record={}, filename="a.csv", sha256="0" * 64, size=1, resources=[],
+        published_by="c", published_at=now, log_entry=dataset.id,
+    )  # fmt: skip
 
 
 def refused(act) -> None:
@@ -43,7 +56,13 @@ def refused(act) -> None:
 @pytest.mark.parametrize("model", HISTORY, ids=lambda model: model.__name__)
 def test_no_row_is_changed_or_deleted_whoever_asks(history, model):
     before = list(model.objects.order_by("pk").values())
-    field = {Action: "note", WhitelistAction: "note", ConsentRecord: "jws", LogEntry: "body"}[model]
+    field = {
+        Action: "note",
+        WhitelistAction: "note",
+        ConsentRecord: "jws",
+        LogEntry: "body",
+        Version: "filename",
+    }[model]
     row = model.objects.first()
     refused(lambda: model.objects.update(**{field: "it was somebody else"}))
     setattr(row, field, "it was somebody else")

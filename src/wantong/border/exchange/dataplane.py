@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,18 @@ PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 
 
-def app(config: NodeConfig) -> Starlette:
-    """The ASGI application of one node. Raises FileNotFoundError while the node has no keys."""
+def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
+    """The ASGI application of one node. Raises FileNotFoundError while the node has no keys.
+
+    ``more`` are routes of other forms of delivery.
+    """
     plane = _Plane(config, keys.load(config.keys, keys.DATA))
     return Starlette(
         routes=[
             Route("/healthz", plane.live),
             Route("/data/{transfer:str}/manifest", plane.manifest),
             Route("/data/{transfer:str}", plane.payload),
+            *more,
         ]
     )
 

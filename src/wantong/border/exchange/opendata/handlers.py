@@ -1,0 +1,19 @@
+"""What open data does when the outbox says so. Every handler may run twice for one event."""
+
+from __future__ import annotations
+
+import uuid
+
+from wantong.border.exchange.opendata import services
+from wantong.ground.outbox import services as outbox
+from wantong.ground.outbox.models import Event
+
+
+@outbox.handler("opendata.publish")
+def publish(event: Event) -> None:
+    services.settle(uuid.UUID(event.payload["submission"]))
+
+
+@outbox.handler("opendata.remove")
+def remove(event: Event) -> None:
+    services.remove_files(event.payload["name"])
