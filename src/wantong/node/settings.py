@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "wantong.ground.outbox",
     "wantong.ground.log",
     "wantong.border.trust",
+    "wantong.border.trust.dcp",
     "wantong.border.gate.classification",
     "wantong.border.gate.rules",
     "wantong.border.gate.whitelist",

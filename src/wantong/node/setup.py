@@ -143,10 +143,12 @@ def change_database(directory: Path, url: str) -> None:
 def generate_keys(node: NodeConfig) -> None:
     """Make every key of the node that is not there yet, and the card that shows the public ones to others."""
     from wantong.border.trust import keys, services
+    from wantong.border.trust.dcp import keys as dcp_keys
     from wantong.ground import log
 
     log.generate_keys(node.keys, node.participant_id)
     keys.generate(node.keys)
+    dcp_keys.generate(node.keys)
     _replace(node.directory / "card.json", services.make_card(node))
 
 

@@ -78,8 +78,8 @@ def endpoint(family: str, method: str) -> Callable[[Answering], View]:
                 return _error(family, 413, f"a message has at most {LARGEST_MESSAGE} bytes")
             try:
                 answer = function(Incoming(caller_of(request, body), body, request.GET.dict()), **ids)
-            except Unauthenticated:
-                response = _error(family, 401, "the request does not prove who it is from")
+            except Unauthenticated as refused:
+                response = _error(family, 401, *refused.reasons)
                 response["WWW-Authenticate"] = "Bearer"
                 return response
             except schemas.InvalidMessage as error:

@@ -27,7 +27,7 @@ def generate(folder: Path) -> None:
     for name in (PROTOCOL, DATA):
         key = OKPKey.generate_key("Ed25519")
         key.ensure_kid()
-        _write_once(folder / name, json.dumps(key.as_dict(private=True)))
+        write_once(folder / name, json.dumps(key.as_dict(private=True)))
 
 
 def load(folder: Path, name: str) -> OKPKey:
@@ -53,7 +53,8 @@ def public(key: OKPKey) -> dict[str, Any]:
     return {**key.as_dict(private=False), "kid": key.thumbprint()}
 
 
-def _write_once(path: Path, text: str) -> None:
+def write_once(path: Path, text: str) -> None:
+    """Store a secret that only this user can read, unless there is one already. Durable when it returns."""
     # written aside and linked: nobody ever reads half a key, and of two processes the first wins
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -67,11 +67,13 @@ def pin(card: bytes, actor: Actor | None = None) -> Peer:
     if content.participant_id == config.current().participant_id:
         raise NotThisNode(participant_id=content.participant_id)
     values = {name: getattr(content, name) for name in cards.Card.__dataclass_fields__}
+    known = Peer.objects.filter(participant_id=content.participant_id).first()
     peer, _ = Peer.objects.update_or_create(
         participant_id=values.pop("participant_id"),
         defaults={
             **values,
-            "scheme": PINNED_KEYS,
+            # a renewed card does not undo an operator's choice of how this node proves who it is
+            "scheme": known.scheme if known and not known.foreign else PINNED_KEYS,
             "protocol_url": "",
             "fingerprint": cards.fingerprint(content),
             "active": True,

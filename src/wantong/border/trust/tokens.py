@@ -21,6 +21,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from wantong.ground.problems import Problem
+
 ALGORITHM = "Ed25519"
 LIFETIME = timedelta(seconds=60)
 # how far two nodes' clocks may stand apart
@@ -30,6 +32,14 @@ LONGEST = 4096
 
 class BadToken(Exception):
     """A token that proves nothing; the text says why. It goes to our log, never to the caller."""
+
+
+class Explained(BadToken):
+    """It is certain who asks, and he may not: ``problem`` is what he is told, ``why`` is for our log."""
+
+    def __init__(self, problem: Problem, why: str) -> None:
+        self.problem = problem
+        super().__init__(why)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,10 @@ from wantong.ground.problems import Problem
 logger = structlog.get_logger(__name__)
 
 PRUNE_EVERY = timedelta(minutes=5)
-SCHEMES: Final[Mapping[str, str]] = {PINNED_KEYS: "wantong.border.trust.verifiers.PinnedKeys"}
+SCHEMES: Final[Mapping[str, str]] = {
+    PINNED_KEYS: "wantong.border.trust.verifiers.PinnedKeys",
+    "claims": "wantong.border.trust.dcp.scheme.VerifiablePresentations",
+}
 
 
 class Unauthenticated(Problem):
@@ -35,6 +38,11 @@ class Unauthenticated(Problem):
 
     slug: ClassVar[str] = "unauthenticated"
     status: ClassVar[int] = 401
+
+    @property
+    def reasons(self) -> list[str]:
+        """What the caller may know of it, for protocols that give reasons."""
+        return ["the request does not prove who it is from"]
 
 
 class UnknownScheme(Problem):
@@ -139,16 +147,22 @@ def scheme_of(peer: Peer) -> Scheme:
 
 
 def authenticate(authorization: str, request: tokens.Request) -> Caller:
-    """Who made ``request``: the first scheme that recognises one of its own peers decides. Raises Unauthenticated."""
+    """Who made ``request``: the first scheme that recognises one of its own peers decides.
+
+    Raises :class:`Unauthenticated`, or the problem of a scheme that is certain who asks and says why he may not.
+    """
     reasons = {}
+    told: Problem | None = None
     for name, scheme in _schemes().items():
         try:
             caller = scheme.verify(authorization, request)
         except tokens.BadToken as error:
             reasons[name] = str(error)
+            if isinstance(error, tokens.Explained):
+                told = error.problem
             continue
         if caller.peer.active and caller.peer.scheme == name:
             return caller
         reasons[name] = "the peer is known by another scheme, or not any more"
     logger.warning("trust.refused", reason=reasons, method=request.method, url=request.url[:300])
-    raise Unauthenticated()
+    raise told or Unauthenticated()

@@ -16,9 +16,12 @@ from typing import Any, Literal, get_args
 
 import httpcore
 
+from wantong.ground.http.reach import Inside, Reach
+
 Reason = Literal["slow", "too-large", "unreachable", "address"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-"""``unreachable`` is also a server that dies in the middle of its answer; ``address`` is one nobody could ask."""
+"""``unreachable`` is also a server that dies in the middle of its answer; ``address`` is one nobody could ask, or (cause
+``Inside``) that nobody may."""
 
 
 class FetchFailed(Exception):
@@ -42,16 +45,17 @@ class Reply:
 class Fetcher:
     """Keeps connections alive between exchanges; any number of threads may share one.
 
-    ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline.
+    ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline; ``reach`` bounds which
+    machines are called at all, for addresses that somebody else has named.
     """
 
-    def __init__(self, *, connect: float | None = None) -> None:
+    def __init__(self, *, connect: float | None = None, reach: Reach | None = None) -> None:
         self._clock = _Clock()
         self._connect = connect
         self._pool = httpcore.ConnectionPool(
             # the machine's own roots: an operator may have added one
             ssl_context=ssl.create_default_context(),
-            network_backend=_Backend(self._clock),
+            network_backend=_Backend(self._clock, reach),
             max_connections=16,
             keepalive_expiry=20,
         )
@@ -109,7 +113,7 @@ class Fetcher:
             raise FetchFailed("slow", _name(error)) from None
         except (httpcore.NetworkError, httpcore.RemoteProtocolError, zlib.error) as error:
             raise FetchFailed("unreachable", _name(error)) from None
-        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
+        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, Inside, ValueError) as error:
             raise FetchFailed("address", _name(error)) from None
 
 
@@ -161,8 +165,9 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, clock: _Clock) -> None:
+    def __init__(self, clock: _Clock, reach: Reach | None) -> None:
         self._clock = clock
+        self._reach = reach
 
     def connect_tcp(
         self,
@@ -172,6 +177,23 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = self._clock.left()
-        stream = super().connect_tcp(host, port, min(left, timeout or left), local_address, socket_options)
-        return _Stream(stream, self._clock)
+        failed = httpcore.ConnectError("no address")
+        for address in self._addresses(host, port):
+            left = self._clock.left()
+            try:
+                stream = super().connect_tcp(
+                    address, port, min(left, timeout or left), local_address, socket_options
+                )
+            except httpcore.ConnectError as error:
+                failed = error
+                continue
+            return _Stream(stream, self._clock)
+        raise failed
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        if self._reach is None:
+            return [host]
+        try:
+            return self._reach.addresses(host, port)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from None

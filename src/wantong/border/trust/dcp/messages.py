@@ -1,0 +1,109 @@
+"""The protocol's messages about presentations (DCP 1.0, section 5), and the scopes that ask for credentials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wantong.border.trust.dcp.refusal import Refused
+
+CONTEXT: Final = "https://w3id.org/dspace-dcp/v1.0/dcp.jsonld"
+BY_TYPE: Final = "org.eclipse.dspace.dcp.vc.type:"
+BY_ID: Final = "org.eclipse.dspace.dcp.vc.id:"
+READ: Final = ":read"
+MOST_SCOPES = 20
+MOST_PRESENTATIONS = 5
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One wish: credentials of a ``type``, or the one with an ``id``; the other is blank."""
+
+    type: str = ""
+    id: str = ""
+
+    def __str__(self) -> str:
+        return f"{BY_TYPE}{self.type}{READ}" if self.type else f"{BY_ID}{self.id}"
+
+
+def scope(text: str) -> Scope | None:
+    """The wish in ``text``, None if it is in words of somebody else."""
+    for alias in (BY_TYPE, BY_ID):
+        if text.startswith(alias):
+            value = text.removeprefix(alias)
+            value = value.removesuffix(READ)
+            if value:
+                return Scope(type=value) if alias == BY_TYPE else Scope(id=value)
+    return None
+
+
+def query(types: Collection[str]) -> dict[str, Any]:
+    """A PresentationQueryMessage for credentials of all ``types``."""
+    return {
+        "@context": [CONTEXT],
+        "type": "PresentationQueryMessage",
+        "scope": [str(Scope(type=type)) for type in types],
+    }
+
+
+def response(presentations: Collection[str]) -> dict[str, Any]:
+    """A PresentationResponseMessage."""
+    return {
+        "@context": [CONTEXT],
+        "type": "PresentationResponseMessage",
+        "presentation": list(presentations),
+    }
+
+
+def read_response(data: bytes) -> list[str]:
+    """The presentations in a PresentationResponseMessage, at least one. Raises :class:`Refused`."""
+    told = _object(data)
+    if told is None or told.get("type", told.get("@type")) != "PresentationResponseMessage":
+        raise Refused("query-form", what="PresentationResponseMessage")
+    listed = told.get("presentation")
+    if not isinstance(listed, list) or len(listed) > MOST_PRESENTATIONS:
+        raise Refused("query-form", what="presentation")
+    if not listed:
+        raise Refused("query-empty")
+    if not all(isinstance(one, str) for one in listed):
+        # a JSON object would be a presentation secured by data integrity proofs, which neither profile uses
+        raise Refused("query-form", what="presentation")
+    return listed
+
+
+class BadQuery(Exception):
+    """A query that cannot be answered: ``status`` is how, the text says why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        super().__init__(why)
+
+
+def read_query(data: bytes) -> list[Scope]:
+    """The wishes in a PresentationQueryMessage, those in unknown words left out. Raises :class:`BadQuery`."""
+    told = _object(data)
+    if told is None or told.get("type", told.get("@type")) != "PresentationQueryMessage":
+        raise BadQuery(400, "not a PresentationQueryMessage")
+    context = told.get("@context")
+    if CONTEXT not in (context if isinstance(context, list) else [context]):
+        raise BadQuery(400, f"@context must hold {CONTEXT}")
+    if "scope" in told and "presentationDefinition" in told:
+        raise BadQuery(400, "either scope or presentationDefinition, not both")
+    if "presentationDefinition" in told:
+        raise BadQuery(501, "presentation definitions are not supported; ask by scope")
+    scopes = told.get("scope")
+    if not isinstance(scopes, list) or not 0 < len(scopes) <= MOST_SCOPES:
+        raise BadQuery(400, f"scope must be an array of 1 to {MOST_SCOPES} strings")
+    if not all(isinstance(one, str) and len(one) <= 400 for one in scopes):
+        raise BadQuery(400, "scope must be an array of short strings")
+    return [wish for wish in map(scope, scopes) if wish is not None]
+
+
+def _object(data: bytes) -> Mapping[str, Any] | None:
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
