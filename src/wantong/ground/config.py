@@ -49,6 +49,11 @@ class NodeConfig:
         return self.directory / "open"
 
     @property
+    def queries(self) -> Path:
+        """Where calls of query services are written before they are answered."""
+        return self.directory / "queries"
+
+    @property
     def passing(self) -> Path:
         """What processes lay down in passing, uploads above all; a killed one's is removed by the next that starts."""
         return self.directory / "passing"

@@ -38,7 +38,18 @@ MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 TABLES = "tables"
 DATABASES = ("log/log.db", "log/witness.db")
 """What the log keeps; copied while it is in use."""
-KEPT = ("keys", "blobs", "declared", "incoming", "outgoing", "open", "node.toml", "card.json", "trust.toml")
+KEPT = (
+    "keys",
+    "blobs",
+    "declared",
+    "incoming",
+    "outgoing",
+    "open",
+    "queries",
+    "node.toml",
+    "card.json",
+    "trust.toml",
+)
 """What is taken from the node's folder as it is; what runs and what is being received is not."""
 
 LARGEST_MANIFEST = 256 << 20

@@ -19,9 +19,11 @@ def main() -> None:
     logging.configure(settings.log_level, "data")
     from wantong.border.exchange import dataplane
     from wantong.border.exchange.opendata import downloads
+    from wantong.border.exchange.query.plane import Plane
 
+    queries = Plane(settings.node)
     front = Front(
-        dataplane.app(settings.node, downloads.routes(settings.node)),
+        dataplane.app(settings.node, [*downloads.routes(settings.node), *queries.routes]),
         served="data",
         capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
         limits=settings.limits,

@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "wantong.border.gate.verification",
     "wantong.border.exchange",
     "wantong.border.exchange.opendata",
+    "wantong.border.exchange.query",
     "wantong.portal",
     "wantong.node",
 ]

@@ -60,6 +60,7 @@ def main() -> None:
         in_flight = {key: future for key, future in in_flight.items() if not future.done()}
         started = 0
         try:
+            services.look_around()
             for event in services.due(limit=THREADS * 2):
                 if event.id not in in_flight and len(in_flight) < THREADS:
                     future = pool.submit(services.deliver_in_thread, event)

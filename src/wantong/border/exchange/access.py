@@ -24,17 +24,23 @@ class BadAccess(Exception):
 
 @dataclass(frozen=True)
 class Access:
-    """What a good token opens."""
+    """What a good token opens; ``begins`` and ``ends`` are Unix seconds, set when it is read."""
 
     transfer_id: str
     agreement_id: str
     receiver: str
+    begins: int = 0
+    ends: int = 0
+
+    def now(self, moment: float) -> bool:
+        """Whether it is good at this Unix time."""
+        return self.begins - 30 <= moment < self.ends
 
 
-def issue(key: OKPKey, access: Access, now: datetime) -> str:
-    """A token for ``access``, good for :data:`LIFETIME`."""
+def issue(key: OKPKey, access: Access, now: datetime, audience: str = AUDIENCE) -> str:
+    """A token for ``access``, good for :data:`LIFETIME`. ``audience``: what kind of data plane it is for."""
     claims = {
-        "aud": AUDIENCE,
+        "aud": audience,
         "sub": access.transfer_id,
         "agr": access.agreement_id,
         "rcv": access.receiver,
@@ -45,19 +51,27 @@ def issue(key: OKPKey, access: Access, now: datetime) -> str:
     return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
 
-def check(token: str, key: OKPKey, transfer_id: str, now: datetime) -> Access:
+def check(token: str, key: OKPKey, transfer_id: str, now: datetime, audience: str = AUDIENCE) -> Access:
     """What ``token`` opens, if it is ``transfer_id``'s payload and now. Raises :class:`BadAccess`."""
+    opened = read(token, key, audience)
+    if opened.transfer_id != transfer_id:
+        raise BadAccess("of another transfer")
+    if not opened.now(now.timestamp()):
+        raise BadAccess("expired, or not good yet")
+    return opened
+
+
+def read(token: str, key: OKPKey, audience: str = AUDIENCE) -> Access:
+    """What ``token`` opens, and from when to when. Raises :class:`BadAccess`."""
     if len(token) > 4096:
         raise BadAccess("too long")
     try:
         decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
         claims, header = decoded.claims, decoded.header
-        if header.get("typ") != "wantong-access+jwt" or claims["aud"] != AUDIENCE:
+        if header.get("typ") != "wantong-access+jwt" or claims["aud"] != audience:
             raise BadAccess("not an access token")
-        if claims["sub"] != transfer_id:
-            raise BadAccess("of another transfer")
-        if not int(claims["iat"]) - 30 <= now.timestamp() < int(claims["exp"]):
-            raise BadAccess("expired, or not good yet")
-        return Access(str(claims["sub"]), str(claims["agr"]), str(claims["rcv"]))
+        return Access(
+            str(claims["sub"]), str(claims["agr"]), str(claims["rcv"]), int(claims["iat"]), int(claims["exp"])
+        )
     except (JoseError, KeyError, ValueError, TypeError) as error:
         raise BadAccess(f"{type(error).__name__}") from None

@@ -11,7 +11,7 @@ from django.http import FileResponse, HttpRequest
 from ninja import File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
-from wantong.border.exchange import crossings, services
+from wantong.border.exchange import crossings, messages, services
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.models import Agreement, Dataset, Negotiation, ReceivedDataset
 from wantong.border.exchange.problems import BadMetadata, UnknownProcess
@@ -48,9 +48,10 @@ class Reason(Schema):
 
 
 class NewTransfer(Schema):
-    """The agreement under which data is asked for."""
+    """The agreement under which data is asked for, and the form in which: a file, or another that is offered."""
 
     agreement_id: str
+    format: str = messages.PULL
 
 
 @router.get("/peers")
@@ -155,7 +156,7 @@ def agreements(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post("/transfers", response={201: dict})
 def request_transfer(request: HttpRequest, new: NewTransfer) -> tuple[int, dict[str, Any]]:
     """Ask for the data of an agreement."""
-    return 201, crossings.crossing(services.request_transfer(request.auth, new.agreement_id))
+    return 201, crossings.crossing(services.request_transfer(request.auth, new.agreement_id, new.format))
 
 
 @router.get("/transfers")

@@ -78,9 +78,17 @@ class Metadata:
 
 
 def dataset(
-    row: Any, offers: Iterable[Mapping[str, Any]], service: Mapping[str, Any], *, root: bool
+    row: Any,
+    offers: Iterable[Mapping[str, Any]],
+    service: Mapping[str, Any],
+    *,
+    root: bool,
+    formats: Sequence[str] = (messages.PULL,),
 ) -> messages.Message:
-    """A dcat:Dataset from a row that has the fields of :class:`Metadata` and size, sha256, published_at."""
+    """A dcat:Dataset from a row that has the fields of :class:`Metadata` and size, sha256, published_at.
+
+    ``formats``: in which forms it may be had, the file first; only the file has a size and a digest.
+    """
     described: messages.Message = {
         "@id": row.id,
         "@type": "Dataset",
@@ -108,7 +116,12 @@ def dataset(
                     "spdx:algorithm": "spdx:checksumAlgorithm_sha256",
                     "spdx:checksumValue": row.sha256,
                 },
-            }
+            },
+            *(
+                {"@type": "Distribution", "format": name, "accessService": dict(service)}
+                for name in formats
+                if name != messages.PULL
+            ),
         ],
     }
     kept = {name: value for name, value in described.items() if value not in (None, "", [], {})}

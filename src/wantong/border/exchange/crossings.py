@@ -62,6 +62,7 @@ def summary(row: Transfer) -> dict[str, Any]:
     return {
         **_process(row),
         "id": row.id,
+        "format": row.format,
         "dataset_id": row.agreement.dataset_id,
         "title": row.agreement.title,
         "agreement_id": row.agreement.id,

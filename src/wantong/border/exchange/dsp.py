@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import catalogue, messages, receiving, schemas
+from wantong.border.exchange import catalogue, formats, messages, receiving, schemas
 from wantong.border.exchange.models import Dataset
 from wantong.border.exchange.processes import base_address
 from wantong.border.exchange.visibility import visible
@@ -150,7 +150,7 @@ def dataset(asked: Incoming, dataset_id: str) -> receiving.Answer:
 
 def _described(row: Dataset, service: messages.Message, *, root: bool) -> messages.Message:
     offers = [offer.policy for offer in row.offers.all()]  # type: ignore[attr-defined]  # prefetched
-    return catalogue.dataset(row, offers, service, root=root)
+    return catalogue.dataset(row, offers, service, root=root, formats=formats.of(row))
 
 
 def state(family: str) -> View:

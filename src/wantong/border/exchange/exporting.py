@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import access, blobs, messages, sending, terms, transfer
+from wantong.border.exchange import access, blobs, formats, messages, sending, terms, transfer
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.machine import PROVIDER
 from wantong.border.exchange.models import Dataset, Transfer
@@ -43,7 +43,10 @@ def declare(pid: str) -> None:
         end(pid, "personal data goes only to nodes that keep the duties that come with it")
         return
     try:
-        declaration = gate.declare(_peer_actor(process), consignment(process, dataset))
+        papers = consignment(process, dataset)
+        if form := formats.get(process.format):
+            papers = form.papers(process, dataset, papers)
+        declaration = gate.declare(peer_actor(process), papers)
     except Problem as problem:
         if problem.status >= 500:
             raise
@@ -116,6 +119,8 @@ def end(pid: str, reason: str) -> None:
 
 def data_address(process: Transfer) -> messages.Message:
     """Where the peer may fetch the payload, with a fresh token."""
+    if form := formats.get(process.format):
+        return form.data_address(process)
     node = config.current()
     opens = access.Access(process.id, process.agreement.id, process.peer.participant_id)
     token = access.issue(keys.own(keys.DATA), opens, timezone.now())
@@ -130,8 +135,10 @@ def ended(process: Transfer) -> None:
     """
     if not process.declaration_id:
         return
-    if outgoing.has_left(config.current().outgoing, process.id):
-        gate.delivered(_peer_actor(process), process.id)
+    if form := formats.get(process.format):
+        form.ended(process)
+    elif outgoing.has_left(config.current().outgoing, process.id):
+        gate.delivered(peer_actor(process), process.id)
     else:
         gate.abandoned(EXCHANGE, process.id, "export", process.reason or "the transfer has ended")
 
@@ -143,7 +150,9 @@ def meter(transfer_id: str) -> dict[str, Any]:
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
-        return total
+        process = Transfer.objects.filter(id=transfer_id).first()
+        form = formats.get(process.format) if process else None
+        return total if process is None or form is None else total | form.metered(process)
     for text in lines:
         line = json.loads(text)
         total["requests"] += 1
@@ -154,5 +163,6 @@ def meter(transfer_id: str) -> dict[str, Any]:
     return total
 
 
-def _peer_actor(process: Transfer) -> Actor:
+def peer_actor(process: Transfer) -> Actor:
+    """The counterparty as the one who acts."""
     return Actor(f"peer:{process.peer.participant_id}", process.peer.participant_id)

@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from wantong.border.exchange import download, messages, schemas, sending, terms, transfer, wire
+from wantong.border.exchange import download, formats, messages, schemas, sending, terms, transfer, wire
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.exporting import EXCHANGE, NO_PURPOSE, OPEN_PURPOSE, end
 from wantong.border.exchange.manifest import BadManifest, Manifest
@@ -49,6 +49,9 @@ def fetch(pid: str) -> None:
     """
     process = Transfer.objects.select_related("agreement", "peer").get(pid=pid)
     if process.state != transfer.STARTED or process.declaration_id or process.data_address is None:
+        return
+    if form := formats.get(process.format):
+        form.started(process)
         return
     try:
         manifest = _fetch_foreign(process) if process.peer.foreign else _fetch(process)
@@ -91,7 +94,7 @@ def _fetch(process: Transfer) -> Manifest:
         finally:
             progress.save()
     except download.Denied:
-        _renew(process)
+        renew(process)
         _later(process, before, "the token had expired")
     except (download.Changed, download.Gone):
         _forget(process)
@@ -186,6 +189,9 @@ def released(transfer_id: str) -> None:
 
 def ended(process: Transfer) -> None:
     """A transfer of ours is over: if the data has not been let in by now, it never will be."""
+    if form := formats.get(process.format):
+        form.ended(process)
+        return
     if process.state == transfer.COMPLETED:
         return
     if process.declaration_id:
@@ -242,7 +248,7 @@ def _forget(process: Transfer) -> None:
     Transfer.objects.filter(pid=process.pid).update(manifest=None, received_bytes=0)
 
 
-def _renew(process: Transfer) -> None:
+def renew(process: Transfer) -> None:
     """Ask the provider for a fresh token: Wantong's own address, for the protocol has none."""
     url = f"{process.peer.url.rstrip('/')}/wantong/transfers/{process.counterpart_pid}/access"
     try:

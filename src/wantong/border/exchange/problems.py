@@ -35,6 +35,13 @@ class UnknownProcess(Problem):
     status: ClassVar[int] = 404
 
 
+class UnknownFormat(Problem):
+    """This node knows no transfer in the form ``format``."""
+
+    slug: ClassVar[str] = "unknown-format"
+    status: ClassVar[int] = 422
+
+
 class NotNow(Problem):
     """``act`` is not possible while the process is in ``state``."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from wantong.border.exchange import messages
+from wantong.border.exchange import formats, messages
 from wantong.border.exchange.machine import CONSUMER, PROVIDER, IllegalTransition, other
 from wantong.border.exchange.models import Agreement, Dataset, Message, Negotiation, Offer, Process, Transfer
 from wantong.border.exchange.processes import FAMILIES, advance, family_of, lock, new_pid, next_move
@@ -172,8 +172,10 @@ def _new_transfer(peer: Peer, role: str, theirs: str, message: Mapping[str, Any]
     agreement = Agreement.objects.filter(id=message["agreementId"], peer=peer, role=PROVIDER).first()
     if agreement is None:
         raise Refused(400, "there is no such agreement")
-    if message["format"] != messages.PULL:
-        raise Refused(400, f"only {messages.PULL} is offered")
+    form, dataset = message["format"], Dataset.objects.filter(id=agreement.dataset_id).first()
+    offered = [messages.PULL] if dataset is None else formats.of(dataset)
+    if form not in offered:
+        raise Refused(400, f"only {', '.join(offered)} is offered")
     if "dataAddress" in message:
         raise Refused(400, "a pull transfer takes no data address")
     identifier = str(uuid.uuid4())
@@ -186,7 +188,7 @@ def _new_transfer(peer: Peer, role: str, theirs: str, message: Mapping[str, Any]
         address=_address(peer, message),
         begun_by=f"peer:{peer.participant_id}",
         agreement=agreement,
-        format=message["format"],
+        format=form,
     )
 
 

@@ -14,7 +14,17 @@ from urllib.parse import quote, urljoin
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import blobs, catalogue, discovery, messages, schemas, sending, terms, wire
+from wantong.border.exchange import (
+    blobs,
+    catalogue,
+    discovery,
+    formats,
+    messages,
+    schemas,
+    sending,
+    terms,
+    wire,
+)
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.machine import CONSUMER, IllegalTransition
@@ -27,6 +37,7 @@ from wantong.border.exchange.problems import (
     PeerRefused,
     PeerUnreachable,
     UnknownDataset,
+    UnknownFormat,
     UnknownProcess,
 )
 from wantong.border.exchange.processes import FAMILIES, P, address_of, family_of, lock, new_pid
@@ -230,9 +241,14 @@ def decide_negotiation(actor: Actor, pid: str, act: str, reason: str = "") -> Ne
     return _act(actor, Negotiation, pid, act, kind, reason)
 
 
-def request_transfer(actor: Actor, agreement_id: str) -> Transfer:
-    """Ask for the data of an agreement in force. Raises NotAllowed, :class:`UnknownProcess`, UnknownPeer."""
+def request_transfer(actor: Actor, agreement_id: str, form: str = messages.PULL) -> Transfer:
+    """Ask for the data of an agreement in force, as a file or in another :mod:`form <.formats>`.
+
+    Raises NotAllowed, :class:`UnknownProcess`, :class:`UnknownFormat`, UnknownPeer.
+    """
     require(actor, "declarer", "approver", "operator")
+    if not formats.known(form):
+        raise UnknownFormat(format=form[:80])
     agreement = Agreement.objects.filter(id=agreement_id, role=CONSUMER).select_related("peer").first()
     if agreement is None:
         raise UnknownProcess(process=agreement_id)
@@ -247,7 +263,7 @@ def request_transfer(actor: Actor, agreement_id: str) -> Transfer:
             address=address_of(peer),
             begun_by=actor.id,
             agreement=agreement,
-            format=messages.PULL,
+            format=form,
         )
         sending.queue(process, Send("request"))
     return process

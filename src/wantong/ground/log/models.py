@@ -1,17 +1,8 @@
 """What the node has recorded, and where it stands in the log."""
 
-import secrets
-import time
-import uuid
-
 from django.db import models
 
-
-def time_ordered_id() -> uuid.UUID:
-    """A version 7 UUID (RFC 9562, method 3: a fraction of the millisecond in rand_a): sorts as it was made."""
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    fraction = rest * 4096 // 1_000_000
-    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
+from wantong.ground.log.identifiers import time_ordered_id
 
 
 class LogEntry(models.Model):

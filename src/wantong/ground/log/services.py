@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from wantong.ground import canonical, config
+from wantong.ground import bulk, canonical, config
 from wantong.ground.log import client, keys, merkle
 from wantong.ground.log.audit import Website
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
@@ -74,6 +74,26 @@ def record(kind: str, body: Mapping[str, Any], at: datetime) -> LogEntry:
     )
     publish("log.append", "log.append", {"entry": str(identifier)})
     return row
+
+
+def adopt(entries: Sequence[bytes]) -> int:
+    """Take entries that were made durable elsewhere, each canonical JSON with an ``id`` of its own, ``kind`` and ``time``.
+
+    Part of the caller's transaction; one that is here already is passed over. Returns how many are new. Raises
+    :class:`EntryTooLarge`, KeyError, ValueError.
+    """
+    rows = []
+    for entry in entries:
+        if len(entry) > MAX_ENTRY:
+            raise EntryTooLarge(size=len(entry), limit=MAX_ENTRY)
+        body = json.loads(entry)
+        at = datetime.fromisoformat(body["time"])
+        rows.append((uuid.UUID(body["id"]), body["kind"], entry.decode(), merkle.leaf_hash(entry).hex(), at))
+    fields = ("id", "kind", "body", "leaf_hash", "recorded_at")
+    new = bulk.insert(LogEntry, fields, rows, ignore_conflicts=True)
+    if new:
+        publish("log.append", "log.append", {"entry": str(rows[0][0])})
+    return new
 
 
 def flush() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,12 +13,14 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from wantong.ground import config
+from wantong.ground.outbox import waking
 from wantong.ground.outbox.models import Event, State
 
 logger = structlog.get_logger(__name__)
 
 Handler = Callable[[Event], None]
 HANDLERS: dict[str, Handler] = {}
+SOURCES: list[Callable[[], None]] = []
 
 # a handler that has not come back by then is taken for dead, and its event is delivered again
 LEASE = timedelta(seconds=120)
@@ -65,10 +65,24 @@ def publish(topic: str, key: str, payload: dict[str, Any], *, delay: timedelta =
 
 
 def wake() -> None:
-    """Tell this node's worker that there is work. Losing this is harmless: the worker also looks by itself."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.setblocking(False)
-        channel.sendto(b"!", str(config.current().run / "worker.sock"))
+    """Tell this node's worker that there is work."""
+    waking.wake(config.current().run)
+
+
+def source(look: Callable[[], None]) -> Callable[[], None]:
+    """Register a look at something outside the database from which work may come; returns it.
+
+    The worker looks each time it is woken, before it asks for what is due: a look must cost next to nothing when
+    there is nothing, and :func:`publish` what there is otherwise. It may be called twice for the same.
+    """
+    SOURCES.append(look)
+    return look
+
+
+def look_around() -> None:
+    """Look at every source."""
+    for look in SOURCES:
+        look()
 
 
 def due(limit: int = 64) -> list[Event]:
@@ -105,6 +119,7 @@ def drain(rounds: int = 1000) -> int:
     """Deliver until nothing is due, ignoring backoff delays up to a second (for tests and one-shot tools)."""
     total = 0
     for _ in range(rounds):
+        look_around()
         Event.objects.filter(state=State.DUE, available_at__lte=timezone.now() + timedelta(seconds=1)).update(
             available_at=timezone.now()
         )

@@ -8,6 +8,7 @@ listens to the signal :data:`withdrawn`, which is sent inside the transaction.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import secrets
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -205,7 +206,7 @@ def grant_many(
         },
         now,
     )
-    outbox.publish("consent.changed", dataset_id, {"dataset_id": dataset_id})
+    outbox.publish("consent.changed", dataset_id, {"dataset_id": dataset_id, "at": now.isoformat()})
     return consents
 
 
@@ -238,7 +239,9 @@ def withdraw(actor: Actor, consent_id: uuid.UUID | str) -> Consent:
         now,
     )
     withdrawn.send(sender=Consent, consent=consent)
-    outbox.publish("consent.changed", consent.dataset_id, {"dataset_id": consent.dataset_id})
+    outbox.publish(
+        "consent.changed", consent.dataset_id, {"dataset_id": consent.dataset_id, "at": now.isoformat()}
+    )
     return consent
 
 
@@ -298,6 +301,66 @@ def use(
         batch_size=bulk.BATCH // 4,
     )
     return set(standing)
+
+
+def windows(
+    dataset_id: str,
+    purpose: str,
+    receiver: str,
+    fields: Collection[str],
+    subjects: Collection[str] | None = None,
+) -> dict[str, tuple[int, int]]:
+    """From when to when (Unix seconds) each person's data may go: those of ``subjects`` (commitments), or all who ever granted.
+
+    Of several grants that overlap it is their union; of several that do not, the one that is running or comes next.
+    ``(0, 0)`` for who has none that is not over. Until the caller's transaction ends, none of this scope changes.
+    """
+    _lock_scope(dataset_id, purpose, receiver)
+    scope = Consent.objects.filter(dataset_id=dataset_id, purpose=purpose, receiver=receiver)
+    parts = [scope] if subjects is None else bulk.among(scope, "commitment", subjects)
+    now, wanted = timezone.now(), set(fields)
+    found: dict[str, tuple[int, int]] = dict.fromkeys(subjects or (), (0, 0))
+    for some in parts:
+        rows = some.order_by("valid_from").values_list(
+            "commitment", "fields", "state", "valid_from", "valid_until"
+        )
+        for name, granted, state, begin, end in rows:
+            first, last = found.setdefault(name, (0, 0))
+            if state != State.GIVEN or end <= now or not wanted <= set(granted):
+                continue
+            # in whole seconds, and none of them without consent: what runs already needs no rounding up
+            first_second = int if begin <= now else math.ceil
+            begins, ends = first_second(begin.timestamp()), int(end.timestamp())
+            if not last:
+                found[name] = begins, ends
+            elif begins <= last:
+                found[name] = first, max(last, ends)
+    return found
+
+
+def changed_since(at: str) -> set[str]:
+    """The persons (commitments) who granted or withdrew anything at that time (ISO) or later."""
+    return set(
+        ConsentRecord.objects.filter(at__gte=at).values_list("consent__commitment", flat=True).distinct()
+    )
+
+
+def answered(
+    dataset_id: str, subjects: Collection[str], purpose: str, receiver: str, transfer_id: str
+) -> None:
+    """Data of ``subjects`` has left in answers of ``transfer_id``: note it on the consents it rested on, newest first.
+
+    A consent that was withdrawn between the answer and this note is noted too: it was used. Idempotent.
+    """
+    scope = Consent.objects.filter(dataset_id=dataset_id, purpose=purpose, receiver=receiver)
+    newest: dict[str, uuid.UUID] = {}
+    for some in bulk.among(scope, "commitment", subjects):
+        newest.update(some.order_by("valid_from").values_list("commitment", "id"))
+    uses = [
+        ConsentUse(consent_id=consent, transfer_id=transfer_id, fate=ConsentUse.Fate.LEFT)
+        for consent in newest.values()
+    ]
+    ConsentUse.objects.bulk_create(uses, ignore_conflicts=True, batch_size=bulk.BATCH // 4)
 
 
 def withdrawn_in(transfer_id: str) -> bool:

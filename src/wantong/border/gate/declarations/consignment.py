@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations.problems import BadConsignment
+from wantong.border.gate.declarations.standing import FORMS
 from wantong.ground import canonical
 from wantong.ground.i18n import LANGUAGES
 
@@ -34,6 +35,9 @@ class Consignment:
     is the day on which the receiver must have deleted it; ``publisher`` is the actor (id) who offered the dataset to
     others, if somebody did: he does not decide on its release. Of an import also: ``sha256`` (hex), the digest that the
     sender promised, and ``waybill``, what his gate says (see ``services.waybill``).
+
+    ``service``: for data that is to be asked for record by record (see :mod:`.standing`) instead of sent whole:
+    ``format``, whose form it is, ``volume``, of how many persons at most (0: of all), and that form's other terms.
     """
 
     dataset_id: str
@@ -53,6 +57,7 @@ class Consignment:
     publisher: str = ""
     sha256: str = ""
     waybill: Mapping[str, Any] = field(default_factory=dict)
+    service: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, jurisdiction: str) -> Consignment:
         """This consignment brought to one form, with the facts that a node in ``jurisdiction`` knows by itself.
@@ -85,6 +90,8 @@ class Consignment:
             raise BadConsignment(field="fields", reason="each column once, at least one")
         if self.sha256 and not _HEX.fullmatch(self.sha256):
             raise BadConsignment(field="sha256", reason="it must be 64 hexadecimal digits")
+        if self.service:
+            self._check_service()
         if self.sender == self.receiver:
             raise BadConsignment(field="receiver", reason="sender and receiver are the same")
         return Consignment(**{**self.__dict__, "facts": self._framed(JURISDICTIONS[jurisdiction])})
@@ -96,8 +103,21 @@ class Consignment:
         content["facts"] = {name: repr(value) for name, value in self.facts.items()}
         content["fields"] = list(self.fields)
         content["waybill"] = repr(sorted(self.waybill.items()))
+        if self.service:
+            content["service"] = dict(self.service)
+        else:
+            del content["service"]
         content["retain_until"] = self.retain_until.isoformat() if self.retain_until else None
         return canonical.digest({**content, "payload": payload_sha256})
+
+    def _check_service(self) -> None:
+        volume = self.service.get("volume")
+        if self.service.get("format") not in FORMS or self.direction != "export":
+            raise BadConsignment(field="service.format", reason="no such form of delivery")
+        if not self.subject_column:
+            raise BadConsignment(field="subject_column", reason="without one nobody can be asked for")
+        if type(volume) is not int or volume < 0:
+            raise BadConsignment(field="service.volume", reason="it must be a count of persons, 0 for all")
 
     def _framed(self, place: str) -> dict[str, Any]:
         if len(self.facts) > MAX_FACTS:

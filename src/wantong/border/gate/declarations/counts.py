@@ -39,21 +39,21 @@ def with_transfer(year: SenderYear, declaration: Declaration, sensitive: bool) -
     Persons of released parcels that are not delivered yet are counted with: two transfers that are each below a
     threshold must not slip over it together.
     """
-    under_way = Passenger.objects.filter(
-        declaration__sender=year.sender,
-        declaration__direction="export",
-        declaration__state=State.RELEASED,
-        leaves=True,
-    ).exclude(declaration=declaration)
-    new = {
-        True: set(under_way.filter(declaration__sensitive=True).values_list("commitment", flat=True)),
-        False: set(under_way.filter(declaration__sensitive=False).values_list("commitment", flat=True)),
-    }
-    new[sensitive] |= set(declaration.passengers.values_list("commitment", flat=True))
     counted = dict(year.persons.values_list("commitment", "sensitive"))
-    own = new[sensitive]
-    sensitive_all = {name for name, flag in counted.items() if flag} | new[True]
+    under_way = Declaration.objects.filter(
+        sender=year.sender, direction="export", state=State.RELEASED
+    ).exclude(id=declaration.id)
+    files = Passenger.objects.filter(declaration__in=under_way, declaration__service={}, leaves=True)
+    new = {
+        flag: set(files.filter(declaration__sensitive=flag).values_list("commitment", flat=True))
+        for flag in (True, False)
+    }
+    for standing in under_way.exclude(service={}):
+        new[standing.sensitive] |= _at_most(standing, counted)
+    own = _at_most(declaration, counted)
+    new[sensitive] |= own
     everyone = counted.keys() | new[True] | new[False]
+    sensitive_all = {name for name, flag in counted.items() if flag} | new[True]
     return Counts(
         year.sender,
         year.year,
@@ -61,6 +61,18 @@ def with_transfer(year: SenderYear, declaration: Declaration, sensitive: bool) -
         len(everyone - sensitive_all),
         added=len(own - counted.keys()),
     )
+
+
+def _at_most(declaration: Declaration, counted: Mapping[str, bool]) -> set[str]:
+    """Whose data leaves with ``declaration``; of one that is asked record by record, its volume of those that weigh most.
+
+    Nobody knows for whom it will be asked: taken are those whose data has left and then those not counted yet.
+    """
+    if not declaration.service:
+        return set(declaration.passengers.values_list("commitment", flat=True))
+    persons = dict(declaration.passengers.values_list("commitment", "leaves"))
+    by_weight = sorted(persons, key=lambda name: (not persons[name], counted.get(name, -1), name))
+    return set(by_weight[: max(declaration.service["volume"] or len(persons), sum(persons.values()))])
 
 
 def board(declaration: Declaration, persons: Mapping[str, str], leaving: Collection[str]) -> None:

@@ -74,6 +74,11 @@ def column(path: Path, name: str) -> set[str]:
     return {value for value in values if value.strip()}
 
 
+def each_row(path: Path, look: Callable[[Mapping[str, str]], bool]) -> None:
+    """Give every row of a table to ``look``, in order. Raises PayloadUnreadable."""
+    _read(path, (), look)
+
+
 def make(
     source: Path,
     folder: Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import receiving, services, steps
 from wantong.border.gate.declarations.models import Declaration, Direction, State
 from wantong.ground.outbox.models import Event
@@ -64,6 +65,11 @@ def whitelist_changed(event: Event) -> None:
 @handler("consent.changed")
 def consent_changed(event: Event) -> None:
     _look_again(event.payload["dataset_id"])
+    standing = Declaration.objects.filter(
+        dataset_id=event.payload["dataset_id"], direction=Direction.EXPORT, state=State.RELEASED
+    ).exclude(service={})
+    for declaration in standing:
+        steps.admit(declaration, consent.changed_since(event.payload["at"]))
 
 
 def _look_again(dataset_id: str) -> None:

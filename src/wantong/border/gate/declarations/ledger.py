@@ -140,7 +140,9 @@ def _log_body(declaration: Declaration, now: Projection, done: Done) -> dict[str
     assessment = decision.get("assessment", {})
     payload = now.deliverable["sha256"] if now.deliverable else declaration.payload_sha256
     history = [*map(as_value, declaration.actions.order_by("number")), done]
+    service = {"service": dict(declaration.service)} if declaration.service else {}
     return {
+        **service,
         "declaration_id": str(declaration.id),
         "transfer_id": declaration.transfer_id,
         "agreement_id": declaration.agreement_id,

@@ -48,6 +48,9 @@ class Declaration(models.Model):
         max_length=64, blank=True, help_text="of an import: what its sender promised"
     )
     waybill = models.JSONField(null=True, help_text="what the sending gate says of an import")
+    service = models.JSONField(
+        default=dict, help_text="terms of an export that is asked record by record; empty for a file"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     # moves on with every change that a parcel in the making must not miss
     generation = models.PositiveIntegerField(default=0)

@@ -32,7 +32,7 @@ from wantong.border.gate.declarations.problems import (
 from wantong.border.gate.declarations.steps import proposer, recall_soon, settle_locked
 from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
-from wantong.ground import config
+from wantong.ground import bulk, config
 from wantong.ground.actors import Actor
 from wantong.ground.http.idempotency import begin
 from wantong.ground.log import services as log
@@ -96,6 +96,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
                 retain_until=consignment.retain_until,
                 promised_sha256=consignment.sha256,
                 waybill=dict(consignment.waybill) or None,
+                service=dict(consignment.service),
                 state=State.DECLARED,
                 declared_by=actor.id,
             )
@@ -220,13 +221,52 @@ def delivered(actor: Actor, transfer_id: str) -> Declaration:
     Workflow.load(projection.workflow).check(projection, actor, "deliver")
     assert projection.decision is not None
     new = 0
-    if counting.is_counted(projection.decision["assessment"]["rule_ids"]):
+    # who was answered for has been counted when he was (:func:`answered`)
+    if not declaration.service and counting.is_counted(projection.decision["assessment"]["rule_ids"]):
         persons = declaration.passengers.filter(leaves=True).values_list("commitment", flat=True)
         new = counts.count(year, list(persons), projection.decision["sensitive"])
     consent.left(declaration.transfer_id)
     do(declaration, projection, actor, "deliver", data={"counted": new})
     then(declaration, "gate.receipt")
     return declaration
+
+
+@transaction.atomic
+def answered(transfer_id: str, persons: Collection[str]) -> int:
+    """Data of these persons (commitments) has left in answers of a standing parcel: count them, bind their consents.
+
+    Returns for how many it is the first time. Idempotent. Raises UnknownDeclaration.
+    """
+    seen = find(transfer_id, Direction.EXPORT)
+    year = counts.lock_year(seen.sender)
+    declaration, projection = lock(seen.id)
+    assert projection.decision is not None
+    new = [
+        name
+        for some in bulk.among(declaration.passengers.filter(leaves=False), "commitment", persons)
+        for name in some.values_list("commitment", flat=True)
+    ]
+    for some in bulk.among(declaration.passengers.all(), "commitment", new):
+        some.update(leaves=True)
+    if counting.is_counted(projection.decision["assessment"]["rule_ids"]):
+        counts.count(year, new, projection.decision["sensitive"])
+    if projection.decision["on_consent"]:
+        consent.answered(
+            dataset_id=declaration.dataset_id,
+            subjects=new,
+            purpose=declaration.purpose,
+            receiver=declaration.receiver,
+            transfer_id=transfer_id,
+        )
+        if consent.withdrawn_in(transfer_id):
+            recall_soon(declaration)  # withdrawn between the answer and this: settled now
+    return len(new)
+
+
+def has_answered(transfer_id: str) -> bool:
+    """Whether data of anybody has left in answers of this transfer's standing parcel."""
+    rows = Declaration.objects.filter(transfer_id=transfer_id, direction=Direction.EXPORT)
+    return rows.filter(passengers__leaves=True).exists()
 
 
 def abandoned(actor: Actor, transfer_id: str, direction: str, reason: str) -> None:

@@ -8,6 +8,7 @@ Locks are always taken in this order: sender's year, declaration, whitelist item
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -37,6 +38,7 @@ from wantong.border.gate.declarations.decision import (
 from wantong.border.gate.declarations.ledger import GATE, do, fold_of, get, lock, tell, then
 from wantong.border.gate.declarations.models import Declaration, Direction, SenderYear, State
 from wantong.border.gate.declarations.problems import PayloadDiffers
+from wantong.border.gate.declarations.standing import FORMS, Task
 from wantong.border.gate.declarations.workflow import Projection, Workflow
 from wantong.border.gate.rules import assess
 from wantong.border.gate.whitelist import services as whitelist
@@ -261,6 +263,10 @@ def _scope(declaration: Declaration) -> dict[str, Any]:
     }
 
 
+def _terms(declaration: Declaration) -> tuple[str, str, str, Sequence[str]]:
+    return declaration.dataset_id, declaration.purpose, declaration.receiver, declaration.fields
+
+
 def _permitted(declaration: Declaration) -> set[str]:
     return consent.permitted(**_scope(declaration))
 
@@ -301,7 +307,10 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
             list(WhitelistItem.objects.select_for_update().filter(id=item.id))
             if _item(declaration, now) != item:
                 raise outbox.Retry("the whitelist changed while the parcel was made")
-            if permitted is not None:
+            if declaration.service:
+                if permitted is not None:
+                    FORMS[declaration.service["format"]].admit(draft, consent.windows(*_terms(declaration)))
+            elif permitted is not None:
                 scope = _scope(declaration)
                 if consent.use(**scope, transfer_id=declaration.transfer_id) != permitted:
                     raise outbox.Retry("a consent changed while the parcel was made")
@@ -346,19 +355,37 @@ def _make(
     by_identifier: dict[str, str] = {}
     if subject:
         by_identifier = consent.commitments(deliverable.column(source, subject))
-    keep_row = None
-    if permitted is not None:
-        keep_row = lambda row: by_identifier.get(row[subject]) in permitted  # noqa: E731
     masks = {field: item.fields[field] for field in declaration.fields}
-    payload, media_type, report = deliverable.make(
-        source, draft, columns=declaration.fields, keep_row=keep_row, masks=masks, key=key
-    )
+    if declaration.service:
+        task = Task(
+            transfer_id=declaration.transfer_id,
+            source=source,
+            columns=declaration.fields,
+            masks=masks,
+            key=key,
+            subject=subject,
+            persons=by_identifier,
+            terms=declaration.service,
+            on_consent=permitted is not None,
+        )
+        made = FORMS[declaration.service["format"]].make(task, draft)
+        payload, media_type, rows, left_out = made.payload, made.media_type, made.rows, 0
+    else:
+        keep_row = None
+        if permitted is not None:
+            keep_row = lambda row: by_identifier.get(row[subject]) in permitted  # noqa: E731
+        payload, media_type, report = deliverable.make(
+            source, draft, columns=declaration.fields, keep_row=keep_row, masks=masks, key=key
+        )
+        rows, left_out = report.rows_out, report.rows_in - report.rows_out
     tokenised = masks.get(subject) == PSEUDONYM
     persons = {
         name: deliverable.pseudonym(identifier, key) if tokenised else ""
         for identifier, name in by_identifier.items()
     }
     leaving = set(persons) if permitted is None else permitted & set(persons)
+    if declaration.service:
+        leaving = set()  # one by one, as they are answered for
     manifest = outgoing.seal(
         draft, payload.name, media_type, _waybill(declaration, projection, item, tokenised)
     )
@@ -368,8 +395,8 @@ def _make(
         "media_type": manifest["media_type"],
         "fields": list(declaration.fields),
         "masks": masks,
-        "rows": report.rows_out,
-        "rows_left_out": report.rows_in - report.rows_out,
+        "rows": rows,
+        "rows_left_out": left_out,
         "persons": len(leaving),
         "whitelist_item": str(item.id),
     }
@@ -383,7 +410,9 @@ def _waybill(
     decision = projection.decision or {}
     assessment = decision["assessment"]
     until = declaration.retain_until or item.valid_until
+    service = {**declaration.service, "valid_until": min(until, item.valid_until).isoformat()}
     return {
+        **({"service": service} if declaration.service else {}),
         "transfer_id": declaration.transfer_id,
         "dataset_id": declaration.dataset_id,
         "title": declaration.title,
@@ -439,14 +468,19 @@ def recall(declaration_id: uuid.UUID | str, *, actor: Actor = GATE, note: str = 
     wanted = release == projection.actions or _item(seen, projection) is None
     if not consent.withdrawn_in(seen.transfer_id) and not (released and wanted):
         return not outgoing.has_left(folder, seen.transfer_id)
-    outgoing.take_back(folder, seen.transfer_id)
+    # a standing parcel is told who withdrew (:func:`admit`) and goes on answering for the others
+    stays = bool(seen.service) and not wanted
+    if not stays:
+        outgoing.take_back(folder, seen.transfer_id)
     with transaction.atomic():
         declaration, projection = lock(declaration_id)
         gone = projection.left or outgoing.has_left(folder, declaration.transfer_id)
-        for person in consent.settle_withdrawn(declaration.transfer_id, has_left=gone):
+        for person in consent.settle_withdrawn(declaration.transfer_id, has_left=gone or bool(seen.service)):
             if gone:
                 token = declaration.passengers.get(commitment=person).token
                 tell(declaration, "gate.withdrawn", subject=token, receiver=declaration.receiver)
+        if stays:
+            return not gone
         # a parcel that is being made right now was begun before
         Declaration.objects.filter(id=declaration.id).update(generation=F("generation") + 1)
         if projection.state == State.RELEASED and not gone:
@@ -455,8 +489,30 @@ def recall(declaration_id: uuid.UUID | str, *, actor: Actor = GATE, note: str = 
         return not gone
 
 
+def admit(declaration: Declaration, subjects: Collection[str] | None = None) -> None:
+    """Tell the standing parcel of a released export whom it may answer for now; ``subjects``: only these, or all.
+
+    Consents of its scope cannot change meanwhile, so what the parcel knows afterwards is what holds.
+    """
+    folder = config.current().outgoing / declaration.transfer_id
+    with transaction.atomic():
+        windows = consent.windows(*_terms(declaration), subjects)
+        with contextlib.suppress(FileNotFoundError):  # taken back: when it is made anew it is told anew
+            FORMS[declaration.service["format"]].admit(folder, windows)
+
+
 def on_withdrawn(consent: Consent, **_: Any) -> None:
     """A person took a consent back: every parcel that rests on it comes back, or its receiver is told."""
+    standing = Declaration.objects.filter(
+        dataset_id=consent.dataset_id,
+        purpose=consent.purpose,
+        receiver=consent.receiver,
+        direction=Direction.EXPORT,
+        state=State.RELEASED,
+    ).exclude(service={})
+    for declaration in standing:
+        # the event "consent.changed" does it again, surely; this does it before who withdraws is told
+        transaction.on_commit(partial(admit, declaration, {consent.commitment}), robust=True)
     fate = ConsentUse.Fate
     transfers = consent.uses.filter(fate__in=(fate.PREPARED, fate.LEFT)).values_list("transfer_id", flat=True)
     for declaration in Declaration.objects.filter(transfer_id__in=transfers, direction=Direction.EXPORT):

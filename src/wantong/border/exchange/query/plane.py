@@ -1,0 +1,478 @@
+"""The query service on the data plane: ``POST /query/<transfer>``, without a database.
+
+A call is JSON, so that whom it is about never stands in an address::
+
+    {"subject": "…", "case": "…", "purpose": "…", "fields": ["…"], "call": "<UUID of version 7, new for every call>"}
+
+In this order: the token (agreement, transfer, term), the call (new, not replayed), purpose and fields, the limits of the
+agreement, the person and his consent. Then the call is written to the journal; when that is durable, consent and service
+are looked at once more, and only then the answer leaves: ``{"records": [...]}`` with the log entry's id and the salt of
+its digests in the headers ``Wantong-Entry`` and ``Wantong-Salt``.
+
+What a person's existence could be told by is decided after everything else, and done alike for all: who is not in the
+index is hashed, looked up, counted and logged like who is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from wantong.border.exchange import access
+from wantong.border.exchange.query import entries, records, terms
+from wantong.border.exchange.query.journal import Journal, NotDurable, Used, recent
+from wantong.border.exchange.query.problems import (
+    AlreadyAsked,
+    BadQuestion,
+    Closed,
+    FieldsNotReleased,
+    LimitReached,
+    NoRecord,
+    NotInForce,
+    NotLogged,
+    TokenRefused,
+    TooLarge,
+)
+from wantong.border.exchange.query.terms import Terms
+from wantong.border.gate import keys as gate_keys
+from wantong.border.gate.declarations import outgoing
+from wantong.border.trust import keys
+from wantong.ground.config import NodeConfig
+from wantong.ground.log.identifiers import uuid7
+from wantong.ground.outbox.waking import wake
+from wantong.ground.problems import Problem
+
+logger = structlog.get_logger(__name__)
+
+AUDIENCE: Final = "wantong-query"
+LARGEST: Final = 8 << 10
+PATIENCE: Final = 10.0
+"""Seconds that a question may take to come in."""
+FRESH: Final = 30
+"""Seconds that the clocks of two nodes may stand apart; for as long a call's id is remembered."""
+EVERY: Final = 0.2
+"""Seconds between two words to the worker that there are calls to take in."""
+_CALL = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
+_TEXTS: Final = {"subject": 200, "case": 200, "purpose": 200, "call": 36}
+Message = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+
+_PATH: Final = "/query/{transfer:str}"
+# tokens are good for half an hour, and a signature is true for ever: what has been checked need not be checked again
+_MOST_TOKENS: Final = 4096
+_MOST_CUTS: Final = 256
+
+
+class Plane:
+    """The query services of one node; ``routes`` are for the data plane's application, ``close`` when it ends."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._key = keys.load(config.keys, keys.DATA)
+        self._root = gate_keys.secret(config.keys, "query")
+        self._tokens: dict[bytes, access.Access] = {}
+        self._services: dict[str, _Service] = {}
+        self._journal: Journal | None = None
+        self._used: dict[str, Used] = {}
+        self._calls = _Calls()
+        self._full: dict[str, int] = {}
+        self._will_wake = False
+        self.routes = [
+            Route(_PATH, _Answering(self), methods=["POST"]),
+            Route(_PATH, self.describe, methods=["GET"]),
+        ]
+
+    async def close(self) -> None:
+        """Let what is being written be written."""
+        if self._journal is not None:
+            journal, self._journal = self._journal, None
+            await asyncio.to_thread(journal.close)
+            wake(self._config.run)
+
+    async def describe(self, request: Request) -> Response:
+        """``GET /query/<transfer>``: what may be asked, as the gate's waybill says it, and how much of it is used up."""
+        try:
+            token = request.headers.get("Authorization", "").encode("latin-1")
+            service = self._open(token, request.path_params["transfer"], time.time())
+            self._ready()
+        except Problem as problem:
+            return _told(problem, request.headers.get("Accept-Language", ""))
+        used = self._used.get(service.transfer_id, Used())
+        said = {"waybill": service.waybill, "terms": service.terms.to_dict(), "calls": used.total}
+        return JSONResponse(said, headers={"Cache-Control": "no-store"})
+
+    async def answer(self, token: bytes, transfer: str, length: bytes, receive: Receive) -> _Answer:
+        """One call, from its token to its answer. Raises Problem; :class:`_Refused` if there is a log entry of it."""
+        now = time.time()
+        service = self._open(token, transfer, now)
+        question = _question(await _read(length, receive))
+        journal = self._ready()
+        call, subject, case = question["call"], question["subject"], question["case"]
+        if not self._calls.new(transfer, call, now):
+            raise AlreadyAsked()
+        asked, day = question["fields"], terms.day_of(now)
+        entry_id = uuid7()
+        salt = os.urandom(16)
+        why, cut, found, answer = "", service.cut(asked), None, None
+        key = records.key_of(service.secret, subject)
+        used = self._used.get(transfer)
+        if used is None:
+            used = self._used[transfer] = Used()
+        problem: Problem | None = None
+        if not service.terms.begins <= now < service.ends:
+            why, problem = "not-in-force", NotInForce()
+        elif cut is None or question["purpose"] != service.purpose:
+            why, problem = "not-released", FieldsNotReleased()
+        elif problem := service.limit(used, day, now):
+            if self._full.get(transfer) == day:
+                raise problem
+            # the first of the day is enough in a log that is for ever
+            self._full[transfer] = day
+            why = "limit"
+        else:
+            found = service.records.find(key)
+            if found is None:
+                why = "no-record"
+            elif not service.records.permitted(found.place, now):
+                why = "no-consent"
+            else:
+                answer = cut.answer(found.rows)
+        commitment = found.commitment if found is not None else records.nobody(service.secret, subject)
+        counted = day if problem is None else -1
+        if problem is None:
+            used.add(day)
+        sheet, fields = service.sheet, service.told(asked)
+        private = entries.private(
+            transfer=transfer, call=call, case=case, commitment=commitment, day=counted, salt=salt, why=why
+        )
+        entry = sheet.entry(
+            entry_id=entry_id,
+            time=_written(now),
+            subject=entries.subject_of(commitment, entry_id),
+            case=entries.case_of(salt, case),
+            fields=fields,
+            answer=answer,
+            salt=salt,
+        )
+        await self._write(journal, entry, private, transfer, counted, used)
+        if answer is not None and found is not None:
+            # while the disk was written to, he may have withdrawn, or the gate taken everything back
+            try:
+                good = self._service(transfer) is service
+            except Closed:
+                good = False
+            if not good or not service.records.permitted(found.place, time.time()):
+                instead, salt = uuid7(), os.urandom(16)
+                entry = sheet.entry(
+                    entry_id=instead,
+                    time=_written(time.time()),
+                    subject=entries.subject_of(commitment, instead),
+                    case=entries.case_of(salt, case),
+                    fields=fields,
+                    answer=None,
+                    salt=salt,
+                )
+                private = entries.private(
+                    transfer=transfer, call=call, case=case, commitment=commitment, day=-1, salt=salt,
+                    why="withdrawn", instead_of=entry_id,
+                )  # fmt: skip
+                await self._write(journal, entry, private, transfer, -1, None)
+                entry_id, answer = instead, None
+                problem = None if good else Closed()
+        if answer is None:
+            raise _Refused(problem or NoRecord(), entry_id, salt)
+        return _Answer(answer, entry_id, salt)
+
+    def _open(self, token: bytes, transfer: str, now: float) -> _Service:
+        """The service that ``token`` opens. Raises :class:`TokenRefused`, :class:`Closed`."""
+        opened = self._tokens.get(token)
+        if opened is None:
+            scheme, _, bearer = token.decode("latin-1").partition(" ")
+            try:
+                if scheme.lower() != "bearer":
+                    raise access.BadAccess("no bearer token")
+                opened = access.read(bearer, self._key, AUDIENCE)
+            except access.BadAccess as error:
+                logger.warning("query.refused", transfer=transfer[:64], reason=str(error))
+                raise TokenRefused() from None
+            if len(self._tokens) >= _MOST_TOKENS:
+                self._tokens.clear()
+            self._tokens[token] = opened
+        if opened.transfer_id != transfer or not opened.now(now):
+            raise TokenRefused()
+        service = self._service(transfer)
+        if opened.agreement_id != service.agreement_id or opened.receiver != service.receiver:
+            raise TokenRefused()
+        return service
+
+    def _service(self, transfer: str) -> _Service:
+        """The service as it stands in the node's folder at this moment. Raises :class:`Closed`."""
+        known = self._services.get(transfer)
+        try:
+            if known is not None:
+                stat = os.stat(known.path)  # noqa: PTH116 - a third of the cost, once a call
+                if (stat.st_ino, stat.st_mtime_ns) == known.stamp:
+                    return known
+                del self._services[transfer]
+            elif not outgoing.is_name(transfer):
+                raise Closed()
+            service = _Service(self._config, self._root, transfer)
+        except (FileNotFoundError, NotADirectoryError):
+            self._services.pop(transfer, None)
+            raise Closed() from None
+        self._services[transfer] = service
+        return service
+
+    def _ready(self) -> Journal:
+        if self._journal is None:
+            try:
+                self._journal = Journal(self._config.queries)
+            except OSError as error:
+                logger.error("query.no_journal", reason=str(error))
+                raise NotLogged() from None
+            self._used = self._journal.used()
+            for transfer, call in recent(self._config.queries, time.time() - 2 * FRESH):
+                self._calls.new(transfer, call, time.time())
+        return self._journal
+
+    async def _write(
+        self, journal: Journal, entry: str, private: str, transfer: str, day: int, used: Used | None
+    ) -> None:
+        try:
+            await journal.append(f"{entry}\t{private}\n".encode(), transfer, day)
+        except NotDurable as error:
+            logger.error("query.not_durable", reason=str(error))
+            if used is not None and day >= 0:
+                used.give_back(day)
+            raise NotLogged() from None
+        if not self._will_wake:
+            self._will_wake = True
+            asyncio.get_running_loop().call_later(EVERY, self._wake)
+
+    def _wake(self) -> None:
+        self._will_wake = False
+        wake(self._config.run)
+
+
+class _Answer:
+    __slots__ = ("body", "entry_id", "salt")
+
+    def __init__(self, body: bytes, entry_id: str, salt: bytes) -> None:
+        self.body, self.entry_id, self.salt = body, entry_id, salt
+
+
+class _Refused(Exception):
+    """A call that has its entry in the log and no answer."""
+
+    def __init__(self, problem: Problem, entry_id: str, salt: bytes) -> None:
+        self.problem, self.entry_id, self.salt = problem, entry_id, salt
+
+
+class _Service:
+    """One open parcel. Raises FileNotFoundError if there is none of this form."""
+
+    def __init__(self, config: NodeConfig, root: bytes, transfer: str) -> None:
+        folder = config.outgoing / transfer
+        self.path = str(folder / outgoing.MANIFEST)
+        stat = os.stat(self.path)  # noqa: PTH116
+        self.stamp = (stat.st_ino, stat.st_mtime_ns)
+        self.transfer_id = transfer
+        self.records = records.Records(folder)
+        with open(self.path, encoding="utf-8") as file:  # noqa: PTH123
+            self.waybill: dict[str, Any] = json.load(file)["waybill"]
+        said = self.waybill
+        self.agreement_id: str = said["agreement_id"]
+        self.receiver: str = said["receiver"]
+        self.purpose: str = said["purpose"]
+        self.columns: list[str] = said["fields"]
+        service = said["service"]
+        self.terms = Terms(**service["terms"])
+        released = terms.end_of_day(datetime.fromisoformat(service["valid_until"]).date())
+        self.ends = min(self.terms.ends or released, released)
+        self.secret = records.service_secret(root, transfer)
+        self.sheet = entries.Sheet(
+            agreement_id=self.agreement_id,
+            dataset_id=said["dataset_id"],
+            purpose=self.purpose,
+            receiver=self.receiver,
+            sender=said["sender"],
+            transfer_id=transfer,
+        )
+        self._cuts: dict[tuple[str, ...], records.Cut | None] = {}
+        self._told: dict[tuple[str, ...], str] = {}
+
+    def cut(self, asked: tuple[str, ...]) -> records.Cut | None:
+        """How these fields are cut out of a row; None if not all of them were released."""
+        try:
+            return self._cuts[asked]
+        except KeyError:
+            pass
+        cut = records.Cut(self.columns, asked) if set(asked) <= set(self.columns) else None
+        if len(self._cuts) >= _MOST_CUTS:
+            self._cuts.clear()
+            self._told.clear()
+        self._cuts[asked] = cut
+        # what was never released is not named in a public log: it could say anything
+        self._told[asked] = entries.fields_text([name for name in asked if name in self.columns])
+        return cut
+
+    def told(self, asked: tuple[str, ...]) -> str:
+        return self._told[asked]
+
+    def limit(self, used: Used, day: int, now: float) -> LimitReached | None:
+        """What stands against one more call."""
+        if self.terms.total and used.total >= self.terms.total:
+            return LimitReached()
+        if self.terms.per_day and used.day == day and used.today >= self.terms.per_day:
+            return LimitReached(retry_after=int(terms.next_day(day) - now) + 1)
+        return None
+
+
+class _Calls:
+    """Which calls have been made: remembered for as long as one could be made again."""
+
+    def __init__(self) -> None:
+        self._now: set[tuple[str, str]] = set()
+        self._before: set[tuple[str, str]] = set()
+        self._until = 0.0
+
+    def new(self, transfer: str, call: str, now: float) -> bool:
+        """Whether it is the first of its id, and of this time; from then on it is not."""
+        if now >= self._until:
+            # nothing is forgotten that is younger than 2 * FRESH, the longest an id can be taken for fresh
+            self._before, self._now = (self._now, set()) if now < self._until + 2 * FRESH else (set(), set())
+            self._until = now + 2 * FRESH
+        if abs(int(call[:12], 16) / 1000 - now) > FRESH:
+            return False
+        pair = (transfer, call)
+        if pair in self._now or pair in self._before:
+            return False
+        self._now.add(pair)
+        return True
+
+
+class _Answering:
+    """The call as an ASGI application: no request and response objects are made for what is a few bytes."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        token = length = language = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                token = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"accept-language":
+                language = value
+        try:
+            answer = await self._plane.answer(token, scope["path_params"]["transfer"], length, receive)
+        except _Refused as refused:
+            response = _told(refused.problem, language.decode("latin-1"))
+            response.headers["Wantong-Entry"] = refused.entry_id
+            response.headers["Wantong-Salt"] = refused.salt.hex()
+            await response(scope, receive, send)
+            return
+        except Problem as problem:
+            await _told(problem, language.decode("latin-1"))(scope, receive, send)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"wantong-entry", answer.entry_id.encode()),
+            (b"wantong-salt", answer.salt.hex().encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+def _told(problem: Problem, languages: str) -> Response:
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    if isinstance(problem, TokenRefused):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        problem.to_dict(_language(languages)),
+        status_code=problem.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def _language(header: str) -> str:
+    first = header.split(",", 1)[0].split(";", 1)[0].strip().lower()
+    if first.startswith("zh"):
+        return "zh-hant" if any(part in first for part in ("hant", "hk", "mo", "tw")) else "zh-hans"
+    return "pt" if first.startswith("pt") else "en"
+
+
+async def _read(length: bytes, receive: Receive) -> bytes:
+    """The body. Raises :class:`TooLarge`, :class:`BadQuestion` if it does not come in time."""
+    if length and (not length.isdigit() or len(length) > 8 or int(length) > LARGEST):
+        raise TooLarge(limit=LARGEST)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts = [body]
+        size = len(body)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while message.get("more_body"):
+                    message = await receive()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > LARGEST:
+                        raise TooLarge(limit=LARGEST)
+        except TimeoutError:
+            raise BadQuestion(reason="it did not come in time") from None
+        body = b"".join(parts)
+    if len(body) > LARGEST:
+        raise TooLarge(limit=LARGEST)
+    return body
+
+
+_NAMES: Final = frozenset({"subject", "case", "purpose", "fields", "call"})
+
+
+def _question(body: bytes) -> dict[str, Any]:
+    """What is asked, ``fields`` as a tuple and ``call`` as 32 hex digits. Raises :class:`BadQuestion`."""
+    try:
+        question = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadQuestion(reason="it is not JSON") from None
+    if type(question) is not dict or question.keys() != _NAMES:
+        raise BadQuestion(reason=f"it is not an object of {', '.join(sorted(_NAMES))}")
+    for name, longest in _TEXTS.items():
+        value = question[name]
+        if type(value) is not str or not 0 < len(value) <= longest or not value.isprintable():
+            raise BadQuestion(reason=f"{name} is not a text of 1 to {longest} characters")
+    asked = question["fields"]
+    if (
+        type(asked) is not list
+        or not 0 < len(asked) <= 200
+        or not all(type(name) is str and name for name in asked)
+        or len(set(asked)) != len(asked)
+    ):
+        raise BadQuestion(reason="fields is not a list of different names")
+    question["fields"] = tuple(asked)
+    call = question["call"] = question["call"].replace("-", "")
+    if not _CALL.fullmatch(call):
+        raise BadQuestion(reason="call is not a UUID of version 7")
+    return question
+
+
+def _written(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
