@@ -48,7 +48,11 @@ def command(bundle: Path, trust: Path, offline: bool, lang: str, as_json: bool) 
     status = None
     if verdict.proven and registration and verdict.log is not None:
         unasked = offline or not verdict.log.url
-        status = Status("unreachable", now) if unasked else ask_issuer(verdict.log.url, registration, now)
+        status = (
+            Status("unreachable", now)
+            if unasked
+            else ask_issuer(verdict.log.url, registration, now, verdict.log.networks)
+        )
     finding = carried.judge(verdict, registration, status, now.astimezone(carried.BAY).date())
     if as_json:
         click.echo(json_text(finding.to_dict(lang)))

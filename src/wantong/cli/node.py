@@ -86,13 +86,20 @@ def run(directory: Path) -> None:
 @command.command()
 @DIRECTORY
 @click.argument("card", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    metavar="CIDR",
+    help="a private network in which its addresses may lie, as 10.8.0.0/16; names lead only there and to the public",
+)
 @explained
-def trust(directory: Path, card: Path) -> None:
+def trust(directory: Path, card: Path, networks: tuple[str, ...]) -> None:
     """Recognise another node by its CARD: its keys are pinned."""
     from wantong.node import setup
 
     setup.enter(directory)
-    participant = setup.recognise(card.read_bytes())
+    participant = setup.recognise(card.read_bytes(), networks or None)
     click.echo(t("node.recognised", language(), participant=participant))
 
 

@@ -9,7 +9,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -152,14 +152,14 @@ def generate_keys(node: NodeConfig) -> None:
     _replace(node.directory / "card.json", services.make_card(node))
 
 
-def recognise(card: bytes) -> str:
+def recognise(card: bytes, networks: Sequence[str] | None = None) -> str:
     """Pin the node of ``card`` and have its log witnessed and its cosignatures counted; returns its participant id.
 
     Raises what :func:`wantong.border.trust.services.pin` raises.
     """
     from wantong.border.trust import services
 
-    peer = services.pin(card)
+    peer = services.pin(card, networks=networks)
     write_trust_file()
     return peer.participant_id
 
@@ -182,6 +182,7 @@ def write_trust_file() -> None:
             p.url,
             VerifierKey.parse(p.log_vkey),
             VerifierKey.parse(p.witness_vkey),
+            tuple(p.networks),
         )
         for p in peers
     )

@@ -150,6 +150,12 @@ def test_messages_go_only_to_the_node_that_sent_the_request(peer, publish):
         peer.url + ".evil.example/",
         "file:///etc/passwd",
         peer.url + "@evil",
+        peer.url.replace("http://", "http://user@") + "/",
+        peer.url + "/\\@10.0.0.1/",
+        peer.url + "/ @10.0.0.1/",
+        "http://[::ffff:127.0.0.1]:" + peer.url.rpartition(":")[2] + "/",
+        "http://2130706433:" + peer.url.rpartition(":")[2] + "/",
+        "http://169.254.169.254/latest/meta-data/",
     ):
         answer = peer.post("/negotiations/request", request(peer, publish(), callbackAddress=address))
         assert answer.status_code == 400, address

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from wantong.border.exchange import messages, schemas
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.reach import Reach
 
 LARGEST = 64 << 10
 TIMEOUT = 10.0
 
 
-def protocol_url(peer: str, url: str) -> str:
+def protocol_url(peer: str, url: str, networks: Sequence[str] = ()) -> str:
     """The base address of protocol messages of version 2025-1 at the connector under ``url``.
 
-    ``peer`` is its name, for what is said of it. Raises :class:`.PeerUnreachable`, or :class:`.PeerMisbehaves` if it
+    ``peer`` is its name, for what is said of it; ``networks`` as in :class:`.Reach`. Raises :class:`.PeerUnreachable`, or :class:`.PeerMisbehaves` if it
     tells no versions or not this one.
     """
     try:
-        with Fetcher() as http:
+        with Fetcher(reach=Reach.of((url,), networks)) as http:
             reply = http.get(f"{url.rstrip('/')}/.well-known/dspace-version", limit=LARGEST, deadline=TIMEOUT)
     except FetchFailed as failure:
         raise PeerUnreachable(peer=peer, reason=failure.cause or failure.reason) from None

@@ -2,7 +2,7 @@
 
 Only a chunk whose digest is right is written, so the file on disk is always a true beginning of the payload, and
 after a cut, a crash or a kill the rest is asked for from there. Memory is one chunk, time is bounded by the caller's
-deadline, and no redirect is followed.
+deadline, no redirect is followed, and nothing is called that ``reach`` does not permit.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from wantong.border.exchange.manifest import LARGEST_MANIFEST, Manifest
 from wantong.ground.http.limits import seconds_to_wait
+from wantong.ground.http.reach import EVERYWHERE, NotPermitted, Reach
 
 CONNECT_TIMEOUT = 5.0
 # how long a peer may send nothing at all
@@ -60,9 +61,9 @@ class Lie(Exception):
     """The peer sent what its own manifest denies; the text says what."""
 
 
-def fetch_manifest(endpoint: str, token: str) -> Any:
+def fetch_manifest(endpoint: str, token: str, reach: Reach = EVERYWHERE) -> Any:
     """The manifest document at ``endpoint``/manifest. Raises Cut, Denied, Gone, Lie."""
-    with _get(f"{endpoint}/manifest", f"Bearer {token}", {}) as response:
+    with _get(f"{endpoint}/manifest", f"Bearer {token}", {}, reach) as response:
         _expect(response, 200)
         body = b"".join(_pieces(response, LARGEST_MANIFEST + 1, CHUNK_TIMEOUT))
         if len(body) > LARGEST_MANIFEST:
@@ -90,6 +91,7 @@ def fetch(
     manifest: Manifest,
     part: Path,
     *,
+    reach: Reach = EVERYWHERE,
     deadline: float,
     on_chunk: Callable[[int], None] = lambda received: None,
 ) -> bool:
@@ -107,7 +109,7 @@ def fetch(
         if first < len(manifest.chunks):
             start = first * manifest.chunk_size
             headers = {"Range": f"bytes={start}-{manifest.size - 1}", "If-Match": f'"{manifest.sha256}"'}
-            with _get(endpoint, f"Bearer {token}", headers) as response:
+            with _get(endpoint, f"Bearer {token}", headers, reach) as response:
                 _check_range(response, start, manifest.size)
                 for index in range(first, len(manifest.chunks)):
                     if time.monotonic() > deadline:
@@ -195,6 +197,7 @@ def fetch_unannounced(
     token: str,
     part: Path,
     *,
+    reach: Reach = EVERYWHERE,
     largest: int,
     deadline: float,
     on_chunk: Callable[[int], None] = lambda received: None,
@@ -210,7 +213,7 @@ def fetch_unannounced(
     have = part.stat().st_size if part.exists() and name.exists() else 0
     headers = {"Range": f"bytes={have}-", "If-Range": name.read_text()} if have else {}
     for shown in (f"Bearer {token}", token):
-        with _get(endpoint, shown, headers) as response:
+        with _get(endpoint, shown, headers, reach) as response:
             if response.status in (401, 403) and shown != token:
                 continue
             goes_on = have > 0 and response.status == 206
@@ -241,17 +244,15 @@ def fetch_unannounced(
 
 
 @contextlib.contextmanager
-def _get(url: str, authorization: str, headers: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+def _get(
+    url: str, authorization: str, headers: dict[str, str], reach: Reach
+) -> Iterator[http.client.HTTPResponse]:
     parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            str(parts.hostname), parts.port, timeout=CONNECT_TIMEOUT, context=ssl.create_default_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=CONNECT_TIMEOUT)
+    host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port)
+    connection.default_port = 443 if parts.scheme == "https" else 80  # which Host does not name
     try:
-        connection.connect()
+        connection.sock = _connect(host, port, reach, secured=parts.scheme == "https")
         connection.sock.settimeout(SILENCE)
         connection.request(
             "GET",
@@ -265,6 +266,8 @@ def _get(url: str, authorization: str, headers: dict[str, str]) -> Iterator[http
             response = connection.getresponse()
         finally:
             watch.cancel()
+    except NotPermitted:
+        raise Cut("its address is not one that this node may call") from None
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise Cut(f"no answer: {type(error).__name__}") from None
@@ -274,6 +277,26 @@ def _get(url: str, authorization: str, headers: dict[str, str]) -> Iterator[http
         raise Cut(f"the connection broke: {type(error).__name__}") from None
     finally:
         connection.close()
+
+
+def _connect(host: str, port: int, reach: Reach, *, secured: bool) -> socket.socket:
+    """A connection to an address of ``host`` that was judged. Raises NotPermitted, OSError."""
+    failed: OSError = ConnectionError("no address")
+    for address in reach.addresses(host, port):
+        try:
+            made = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT)
+            break
+        except OSError as error:
+            failed = error
+    else:
+        raise failed
+    if not secured:
+        return made
+    try:
+        return ssl.create_default_context().wrap_socket(made, server_hostname=host)
+    except BaseException:
+        made.close()
+        raise
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -89,7 +89,13 @@ def _fetch(process: Transfer) -> Manifest:
         deadline = time.monotonic() + SLICE
         try:
             whole = download.fetch(
-                endpoint, token, manifest, folder / "payload", deadline=deadline, on_chunk=progress
+                endpoint,
+                token,
+                manifest,
+                folder / "payload",
+                reach=process.peer.reach,
+                deadline=deadline,
+                on_chunk=progress,
             )
         finally:
             progress.save()
@@ -122,6 +128,7 @@ def _fetch_foreign(process: Transfer) -> Manifest:
             endpoint,
             token,
             part,
+            reach=process.peer.reach,
             largest=min(largest, max(room, 0)),
             deadline=time.monotonic() + SLICE,
             on_chunk=progress,
@@ -208,7 +215,7 @@ def _manifest(process: Transfer, endpoint: str, token: str) -> Manifest:
     largest = getattr(settings, "WANTONG_LARGEST_PAYLOAD", LARGEST_PAYLOAD)
     if process.manifest is not None:
         return Manifest.read(process.manifest, largest)
-    document = download.fetch_manifest(endpoint, token)
+    document = download.fetch_manifest(endpoint, token, process.peer.reach)
     manifest = Manifest.read(document, largest)
     (incoming(process) / "payload").unlink(missing_ok=True)
     Transfer.objects.filter(pid=process.pid).update(manifest=document, received_bytes=0)

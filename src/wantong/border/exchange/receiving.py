@@ -20,6 +20,7 @@ from wantong.border.exchange.processes import FAMILIES, advance, family_of, lock
 from wantong.border.exchange.visibility import visible
 from wantong.border.trust.models import Peer
 from wantong.border.trust.verifiers import Caller
+from wantong.ground.http.reach import plain
 
 
 class Refused(Exception):
@@ -137,7 +138,8 @@ def _check_pids(process: Process, message: Mapping[str, Any], pids: Mapping[str,
 def _address(peer: Peer, message: Mapping[str, Any]) -> str:
     """Where the peer wants his messages: only at his own node, or we could be made to call on anyone."""
     address = str(message.get("callbackAddress", ""))
-    if len(address) <= 600 and (address == peer.url or address.startswith(peer.url.rstrip("/") + "/")):
+    base = peer.url.rstrip("/")
+    if len(address) <= 600 and plain(address) and (address == peer.url or address.startswith(base + "/")):
         return address
     raise Refused(400, "callbackAddress is not an address of the node that sent this")
 

@@ -127,6 +127,7 @@ def introduce(
     data_url: str,
     scheme: str,
     name: Mapping[str, str] | None = None,
+    networks: Sequence[str] = (),
 ) -> Peer:
     """Recognise a connector of another make; where it takes messages is what it tells under ``url``.
 
@@ -140,9 +141,10 @@ def introduce(
         jurisdiction=jurisdiction,
         url=url,
         data_url=data_url,
-        protocol_url=discovery.protocol_url(participant_id, url),
+        protocol_url=discovery.protocol_url(participant_id, url, networks),
         scheme=scheme,
         name=name,
+        networks=networks,
     )
 
 

@@ -17,6 +17,7 @@ from wantong.border.trust.models import Peer
 from wantong.border.trust.tokens import Request
 from wantong.ground.http.fetch import Fetcher, FetchFailed
 from wantong.ground.http.limits import seconds_to_wait
+from wantong.ground.http.reach import Reach
 from wantong.ground.outbox import services as outbox
 
 CONNECT_TIMEOUT = 5.0
@@ -74,7 +75,9 @@ def call(
     if body:
         headers["Content-Type"] = "application/json"
     try:
-        reply = _http().request(method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=within)
+        reply = _http(peer.reach).request(
+            method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=within
+        )
     except FetchFailed as failure:
         if failure.reason == "too-large":
             why = f"the answer is larger than {LARGEST_ANSWER} bytes"
@@ -102,5 +105,6 @@ _resting: dict[tuple[str, str], float] = {}
 
 
 @cache
-def _http() -> Fetcher:
-    return Fetcher(connect=CONNECT_TIMEOUT)
+def _http(reach: Reach) -> Fetcher:
+    # one a set of networks, so that no connection made for one peer serves another who may not have it
+    return Fetcher(connect=CONNECT_TIMEOUT, reach=reach)

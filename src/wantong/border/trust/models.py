@@ -1,6 +1,8 @@
 from django.db import models
 from django.utils import timezone
 
+from wantong.ground.http.reach import Reach
+
 PINNED_KEYS = "pinned-keys"
 
 
@@ -21,6 +23,9 @@ class Peer(models.Model):
         blank=True,
         help_text="base address of protocol messages; blank: where our own nodes have it",
     )
+    networks = models.JSONField(
+        default=list, blank=True, help_text="private networks in which its addresses may lie, as 10.8.0.0/16"
+    )
     scheme = models.CharField(max_length=40, default=PINNED_KEYS)
     protocol_key = models.JSONField(default=dict, blank=True, help_text="public JWK (Ed25519)")
     log_vkey = models.CharField(max_length=300, blank=True)
@@ -40,6 +45,11 @@ class Peer(models.Model):
     def foreign(self) -> bool:
         """Whether it is no node of ours: it speaks the protocol, and nothing beside it."""
         return not self.protocol_key
+
+    @property
+    def reach(self) -> Reach:
+        """Where this node may connect to on its behalf: addresses that stand in its URLs, its networks, the public ones."""
+        return Reach.of((self.url, self.data_url, self.protocol_url), self.networks)
 
 
 class UsedToken(models.Model):

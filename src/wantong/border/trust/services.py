@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,6 +14,7 @@ from wantong.ground import config
 from wantong.ground.actors import Actor, system
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.auth import require
+from wantong.ground.http.reach import Reach, never, plain
 from wantong.ground.problems import Problem
 
 
@@ -32,9 +33,16 @@ class KnownByCard(Problem):
 
 
 class BadAddress(Problem):
-    """``address`` is not an http or https address."""
+    """``address`` is not an http or https address, or not one that everybody reads alike, or one that is never called."""
 
     slug = "bad-address"
+    status = 422
+
+
+class BadNetwork(Problem):
+    """``network`` is not a network as 10.8.0.0/16."""
+
+    slug = "bad-network"
     status = 422
 
 
@@ -58,12 +66,15 @@ def make_card(node: NodeConfig) -> bytes:
     )
 
 
-def pin(card: bytes, actor: Actor | None = None) -> Peer:
+def pin(card: bytes, actor: Actor | None = None, *, networks: Sequence[str] | None = None) -> Peer:
     """Recognise the node of ``card``; a card that was pinned before is brought up to date.
 
-    Raises :class:`~wantong.border.trust.cards.BadCard` or :class:`NotThisNode`.
+    Names in its addresses must lead to public addresses, or into ``networks`` (None: those it has already). Raises
+    :class:`~wantong.border.trust.cards.BadCard`, :class:`NotThisNode`, :class:`BadAddress`, :class:`BadNetwork`.
     """
     content = cards.read(card)
+    _check_addresses(content.url, content.data_url)
+    allowed = {} if networks is None else {"networks": _networks(networks)}
     if content.participant_id == config.current().participant_id:
         raise NotThisNode(participant_id=content.participant_id)
     values = {name: getattr(content, name) for name in cards.Card.__dataclass_fields__}
@@ -72,6 +83,7 @@ def pin(card: bytes, actor: Actor | None = None) -> Peer:
         participant_id=values.pop("participant_id"),
         defaults={
             **values,
+            **allowed,
             # a renewed card does not undo an operator's choice of how this node proves who it is
             "scheme": known.scheme if known and not known.foreign else PINNED_KEYS,
             "protocol_url": "",
@@ -115,6 +127,7 @@ def introduce(
     protocol_url: str,
     scheme: str,
     name: Mapping[str, str] | None = None,
+    networks: Sequence[str] = (),
 ) -> Peer:
     """Recognise a connector of another make, which has no card; introduced again, it is brought up to date.
 
@@ -128,9 +141,7 @@ def introduce(
         raise NotThisNode(participant_id=participant_id)
     if scheme == PINNED_KEYS:
         raise verifiers.UnknownScheme(scheme=scheme)
-    for address in (url, data_url, protocol_url):
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-            raise BadAddress(address=address[:300])
+    _check_addresses(url, data_url, protocol_url)
     with transaction.atomic():
         known = Peer.objects.select_for_update().filter(participant_id=participant_id).first()
         if known is not None and not known.foreign:
@@ -143,6 +154,7 @@ def introduce(
                 "url": url.rstrip("/"),
                 "data_url": data_url.rstrip("/"),
                 "protocol_url": protocol_url.rstrip("/"),
+                "networks": _networks(networks),
                 "scheme": scheme,
                 "active": True,
                 "pinned_by": actor.id,
@@ -151,6 +163,25 @@ def introduce(
         )
         verifiers.scheme_of(peer)
     return peer
+
+
+def _check_addresses(*addresses: str) -> None:
+    for address in addresses:
+        if not plain(address) or any(
+            network.version == barred.version and network.overlaps(barred)
+            for network in Reach.of([address]).networks
+            for barred in never()
+        ):
+            raise BadAddress(address=address[:300])
+
+
+def _networks(told: Sequence[str]) -> list[str]:
+    for network in told:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise BadNetwork(network=network[:80]) from None
+    return list(told)
 
 
 def sign_request(receiver: Peer, request: tokens.Request, message_id: str | None = None) -> str:

@@ -1,4 +1,5 @@
-"""HTTP to servers nobody trusts: one deadline for the whole exchange, bounded bodies, no redirects, no proxies.
+"""HTTP to servers nobody trusts: one deadline for the whole exchange, bounded bodies, no redirects, no proxies, and
+only to addresses that :mod:`~wantong.ground.http.reach` permits.
 
 Timeouts of HTTP libraries are per read; a server that sends one byte a second never meets them. Here every read and
 write of an exchange gets only the time that is left of its deadline.
@@ -6,6 +7,7 @@ write of an exchange gets only the time that is left of its deadline.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -16,12 +18,12 @@ from typing import Any, Literal, get_args
 
 import httpcore
 
-from wantong.ground.http.reach import Inside, Reach
+from wantong.ground.http.reach import EVERYWHERE, NotPermitted, Reach, Resolver
 
-Reason = Literal["slow", "too-large", "unreachable", "address"]
+Reason = Literal["slow", "too-large", "unreachable", "address", "forbidden"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
-"""``unreachable`` is also a server that dies in the middle of its answer; ``address`` is one nobody could ask, or (cause
-``Inside``) that nobody may."""
+"""``unreachable`` is also a server that dies in the middle of its answer; ``address`` is one nobody could ask,
+``forbidden`` one that nobody allowed."""
 
 
 class FetchFailed(Exception):
@@ -45,17 +47,24 @@ class Reply:
 class Fetcher:
     """Keeps connections alive between exchanges; any number of threads may share one.
 
-    ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline; ``reach`` bounds which
-    machines are called at all, for addresses that somebody else has named.
+    ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline; ``reach`` says where it
+    may go. ``tls`` is the TLS context, if it is not to be the system's; ``resolver`` looks up names.
     """
 
-    def __init__(self, *, connect: float | None = None, reach: Reach | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect: float | None = None,
+        reach: Reach = EVERYWHERE,
+        tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._clock = _Clock()
         self._connect = connect
         self._pool = httpcore.ConnectionPool(
             # the machine's own roots: an operator may have added one
-            ssl_context=ssl.create_default_context(),
-            network_backend=_Backend(self._clock, reach),
+            ssl_context=tls or ssl.create_default_context(),
+            network_backend=_Backend(self._clock, reach, resolver),
             max_connections=16,
             keepalive_expiry=20,
         )
@@ -109,11 +118,13 @@ class Fetcher:
                     if len(body) > limit:
                         raise FetchFailed("too-large")
                 return Reply(response.status, names, bytes(body))
+        except NotPermitted:
+            raise FetchFailed("forbidden", "NotPermitted") from None
         except (httpcore.TimeoutException, _Late) as error:
             raise FetchFailed("slow", _name(error)) from None
         except (httpcore.NetworkError, httpcore.RemoteProtocolError, zlib.error) as error:
             raise FetchFailed("unreachable", _name(error)) from None
-        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, Inside, ValueError) as error:
+        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
             raise FetchFailed("address", _name(error)) from None
 
 
@@ -165,9 +176,8 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, clock: _Clock, reach: Reach | None) -> None:
-        self._clock = clock
-        self._reach = reach
+    def __init__(self, clock: _Clock, reach: Reach, resolver: Resolver | None) -> None:
+        self._clock, self._reach, self._resolver = clock, reach, resolver
 
     def connect_tcp(
         self,
@@ -177,23 +187,23 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        failed = httpcore.ConnectError("no address")
-        for address in self._addresses(host, port):
-            left = self._clock.left()
-            try:
-                stream = super().connect_tcp(
-                    address, port, min(left, timeout or left), local_address, socket_options
-                )
-            except httpcore.ConnectError as error:
-                failed = error
-                continue
-            return _Stream(stream, self._clock)
-        raise failed
-
-    def _addresses(self, host: str, port: int) -> list[str]:
-        if self._reach is None:
-            return [host]
         try:
-            return self._reach.addresses(host, port)
-        except (OSError, UnicodeError) as error:
+            addresses = self._reach.addresses(host, port, self._resolver)
+        except OSError as error:
             raise httpcore.ConnectError(str(error)) from None
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError):
+                return self._connect(address, port, timeout, local_address, socket_options)
+        return self._connect(addresses[-1], port, timeout, local_address, socket_options)
+
+    def _connect(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
+    ) -> httpcore.NetworkStream:
+        left = self._clock.left()
+        stream = super().connect_tcp(address, port, min(left, timeout or left), local_address, socket_options)
+        return _Stream(stream, self._clock)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.reach import EVERYWHERE, Reach
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
 from wantong.ground.log.merkle import HASH_SIZE, leaf_hash
 from wantong.ground.log.note import MAX_NOTE_BYTES, Note
@@ -71,10 +72,10 @@ class Folder:
 class Website:
     """A log behind an HTTP address. A server that stalls or never ends is given up after a deadline."""
 
-    def __init__(self, prefix: str, *, deadline: float = FETCH_DEADLINE) -> None:
+    def __init__(self, prefix: str, *, deadline: float = FETCH_DEADLINE, reach: Reach = EVERYWHERE) -> None:
         self._prefix = prefix.rstrip("/") + "/"
         self._deadline = deadline
-        self._http = Fetcher()
+        self._http = Fetcher(reach=reach)
 
     def fetch(self, path: str, limit: int) -> bytes:
         try:

@@ -92,7 +92,7 @@ def _post(log: Log, note: Note, checkpoint: Checkpoint, peer: Party, old: int, u
     body = bytes(AddCheckpoint(old, tuple(log.consistency_proof(old, checkpoint.size)), note))
     url = peer.url.rstrip("/") + WITNESS_PATH + "/add-checkpoint"
     try:
-        with Fetcher() as http:
+        with Fetcher(reach=peer.reach) as http:
             return http.post(url, body, limit=MAX_ANSWER_BYTES, deadline=until - time.monotonic())
     except FetchFailed as failure:
         raise WitnessFailed(peer.id, failure.reason) from None

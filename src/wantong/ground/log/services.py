@@ -147,7 +147,7 @@ def recover(peer: Party) -> int:
     """
     log, own = node_log(), identity()
     assert own.log is not None
-    source = Website(f"{peer.url}/log/mirrors/{origin_hash(own.id)}")
+    source = Website(f"{peer.url}/log/mirrors/{origin_hash(own.id)}", reach=peer.reach)
     try:
         note = Note.parse(source.fetch("checkpoint", MAX_NOTE_BYTES))
         head = open_checkpoint(note, (own.log,))
@@ -227,7 +227,9 @@ def follow(origin: str) -> int:
     cosigned = node_witness().checkpoint(origin_hash(origin))
     if party is None or not party.url or cosigned is None:
         return 0
-    return mirror(origin_hash(origin)).follow(Website(f"{party.url}/log"), Note.parse(cosigned))
+    return mirror(origin_hash(origin)).follow(
+        Website(f"{party.url}/log", reach=party.reach), Note.parse(cosigned)
+    )
 
 
 def mirror(origin_hash: str) -> Mirror:

@@ -10,6 +10,7 @@ Two spellings of one thing, both read by :func:`Trust.parse`:
     id = "hk.wantong.example"
     jurisdiction = "hk"
     url = "https://hk.wantong.example"
+    networks = ["10.8.0.0/16"]                       # only if that name leads to private addresses
     log = "hk.wantong.example+0ad2…+AU5k…"
     witness = "hk.wantong.example/witness+77c1…+BJ0q…"
     name = { zh-hans = "香港节点", zh-hant = "香港節點", en = "Hong Kong node", pt = "Nó de Hong Kong" }
@@ -27,8 +28,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
+from wantong.ground.http.reach import Reach
 from wantong.ground.log.note import COSIGNATURE, ED25519, VerifierKey
 from wantong.ground.log.problems import Malformed
 
@@ -41,7 +44,8 @@ class Party:
     """Someone who keeps a log, or a witness, or both (a node of the bay does both).
 
     ``id`` is what the log calls itself (its origin); ``names`` is a language map; ``jurisdiction`` is ``gd``,
-    ``hk``, ``mo`` or empty; ``url`` is where the node is, for those who fetch.
+    ``hk``, ``mo`` or empty; ``url`` is where the node is, for those who fetch; ``networks`` are the private ones in
+    which it may lie.
     """
 
     id: str
@@ -50,6 +54,12 @@ class Party:
     url: str = ""
     log: VerifierKey | None = None
     witness: VerifierKey | None = None
+    networks: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> Reach:
+        """Where connections on its behalf may go."""
+        return Reach.of((self.url,), self.networks)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,8 @@ class Trust:
             lines += (
                 f"{use} = {_toml(str(key))}" for use, key in (("log", p.log), ("witness", p.witness)) if key
             )
+            if p.networks:
+                lines.append(f"networks = {_toml(list(p.networks))}")
             if p.names:
                 names = ", ".join(f"{lang} = {_toml(text)}" for lang, text in p.names.items())
                 lines.append(f"name = {{ {names} }}")
@@ -127,7 +139,7 @@ class Trust:
         return _parse_policy(text) if _is_policy(text) else _parse_toml(text)
 
 
-def _toml(text: str) -> str:
+def _toml(text: str | list[str]) -> str:
     # TOML basic strings are JSON strings, but for DEL, which JSON leaves as it is
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -161,9 +173,12 @@ def _party(table: Any) -> Party:
         "log",
         "witness",
         "name",
+        "networks",
     }:
         raise Malformed("trust", "shape")
-    names = table.pop("name", {})
+    names, networks = table.pop("name", {}), table.pop("networks", [])
+    if not isinstance(networks, list) or not all(_is_network(network) for network in networks):
+        raise Malformed("trust", "shape")
     if not isinstance(names, dict) or not all(isinstance(v, str) for v in (*table.values(), *names.values())):
         raise Malformed("trust", "shape")
     if not table.get("id"):
@@ -172,7 +187,17 @@ def _party(table: Any) -> Party:
     witness = _vkey(table["witness"], COSIGNATURE) if "witness" in table else None
     if log is not None and log.name != table["id"]:
         raise Malformed("trust", "origin")
-    return Party(table["id"], names, table.get("jurisdiction", ""), table.get("url", ""), log, witness)
+    return Party(
+        table["id"], names, table.get("jurisdiction", ""), table.get("url", ""), log, witness, tuple(networks)
+    )
+
+
+def _is_network(told: Any) -> bool:
+    try:
+        ip_network(told)
+    except ValueError:
+        return False
+    return isinstance(told, str)
 
 
 def _vkey(text: str, algorithm: int) -> VerifierKey:

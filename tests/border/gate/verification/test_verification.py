@@ -292,7 +292,7 @@ def test_the_issuer_is_asked_outside_every_transaction_also_under_a_key(crossing
     header = {"HTTP_AUTHORIZATION": f"Bearer {make_token(user, 'test')}", "HTTP_IDEMPOTENCY_KEY": "once"}
     asked = []
 
-    def ask(*_):
+    def ask(*_, networks=()):
         asked.append(connection.in_atomic_block)
         return Status("valid", timezone.now())
 

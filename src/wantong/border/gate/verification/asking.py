@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wantong.border.gate.verification.carried import Status
 from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.reach import Reach
 
 LONGEST_ANSWER = 16 << 10
 PATIENCE = 5.0  # seconds, for the whole exchange
@@ -18,11 +19,11 @@ Ask = Callable[[str, str, dt.datetime], Status]
 """From the issuer's address, a registration id and the present moment to its status."""
 
 
-def ask_issuer(address: str, registration_id: str, now: dt.datetime) -> Status:
-    """Ask the issuer's node; ``unreachable`` for whatever is not a clear answer."""
+def ask_issuer(address: str, registration_id: str, now: dt.datetime, networks: Sequence[str] = ()) -> Status:
+    """Ask the issuer's node; ``unreachable`` for whatever is not a clear answer. ``networks`` as in :class:`.Reach`."""
     try:
         identifier = uuid.UUID(registration_id)
-        with Fetcher() as fetcher:
+        with Fetcher(reach=Reach.of([address], networks)) as fetcher:
             answer = fetcher.get(
                 f"{address}/api/verification/registrations/{identifier}/status",
                 limit=LONGEST_ANSWER,

@@ -6,6 +6,7 @@ import datetime as dt
 import secrets
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.core.exceptions import ValidationError
@@ -162,7 +163,8 @@ def check(
         if verdict.log.id == config.current().participant_id:
             said = status(registration_id)
         else:
-            said = (ask or ask_issuer)(verdict.log.url, registration_id, timezone.now())
+            asking = ask or partial(ask_issuer, networks=verdict.log.networks)
+            said = asking(verdict.log.url, registration_id, timezone.now())
     finding = carried.judge(verdict, registration_id, said, timezone.localdate())
     begin()  # the issuer has answered or not: nobody is waited for while we write
     with transaction.atomic():

@@ -88,7 +88,7 @@ class Net:
     def __init__(self, options: Options, introduce: Callable[[str, str], str]) -> None:
         self._plain = options.plain
         self._introduce = introduce
-        self._http = Fetcher(connect=TIMEOUT, reach=Reach(options.networks))
+        self._http = Fetcher(connect=TIMEOUT, reach=Reach.of((), options.networks))
         self._documents: Memory[did.Document] = Memory(200)
         self._lists: Memory[str] = Memory(16)
         self._schemas: Memory[Any] = Memory(50)
@@ -140,7 +140,7 @@ class Net:
                 method, url, content, headers=headers, limit=limit, deadline=TIMEOUT
             )
         except FetchFailed as failure:
-            if failure.cause == "Inside":
+            if failure.reason == "forbidden":
                 raise Refused("fetch-inside", host=host) from None
             code = "fetch-unreachable" if failure.reason == "address" else f"fetch-{failure.reason}"
             raise Refused(code, host=host, limit=limit, seconds=int(TIMEOUT)) from None
