@@ -11,6 +11,7 @@ import pytest
 
 import wantong
 from wantong.border.exchange import terms
+from wantong.border.exchange.sharing.ledger import LOGGED as SHARING_LOGGED
 from wantong.border.gate.consent.models import ConsentUse
 from wantong.border.gate.consent.models import State as ConsentState
 from wantong.border.gate.declarations import workflow
@@ -59,6 +60,7 @@ FAMILIES = {
     ),
     "kind.gate.export": LOGGED,
     "kind.gate.import": LOGGED,
+    "kind.sharing": [*SHARING_LOGGED, "enter", "confirm", "delist", "member", "version"],
     "kind.whitelist": ("propose", "approve", "reject", "revoke"),
     "kind.consent": ("given", "withdrawn"),
     "verification.state": ("valid", "revoked", "expired"),

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "wantong.border.exchange",
     "wantong.border.exchange.opendata",
     "wantong.border.exchange.query",
+    "wantong.border.exchange.sharing",
     "wantong.portal",
     "wantong.node",
 ]

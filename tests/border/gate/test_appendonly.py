@@ -13,6 +13,8 @@ from django.utils import timezone
 from tests.border.gate.scene import LEI, agree, allow, declare, resident, residents, run
 
 from wantong.border.exchange.opendata.models import OpenDataset, Version
+from wantong.border.exchange.sharing.models import Action as SharingAction
+from wantong.border.exchange.sharing.models import Request
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.consent.models import ConsentRecord, Subject
 from wantong.border.gate.declarations.models import Action
@@ -22,7 +24,7 @@ from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version)
+HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction)
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def history(told, tmp_path):
     allow()
     declaration = declare(residents(tmp_path / "r.csv", 1))
     _open_data()
+    asked = Request.objects.create(side="both", asker_body={}, wish={}, asked_at=timezone.now())
+    SharingAction.objects.create(request=asked, number=1, act="ask", actor="user:a", at=asked.asked_at)
     log.flush()
     assert all(model.objects.exists() for model in HISTORY)
     return declaration
@@ -53,16 +57,10 @@ def refused(act) -> None:
         act()
 
 
-@pytest.mark.parametrize("model", HISTORY, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", HISTORY, ids=lambda model: model._meta.label)
 def test_no_row_is_changed_or_deleted_whoever_asks(history, model):
     before = list(model.objects.order_by("pk").values())
-    field = {
-        Action: "note",
-        WhitelistAction: "note",
-        ConsentRecord: "jws",
-        LogEntry: "body",
-        Version: "filename",
-    }[model]
+    field = {ConsentRecord: "jws", LogEntry: "body", Version: "filename"}.get(model, "note")
     row = model.objects.first()
     refused(lambda: model.objects.update(**{field: "it was somebody else"}))
     setattr(row, field, "it was somebody else")

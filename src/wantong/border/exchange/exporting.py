@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import access, blobs, formats, messages, sending, terms, transfer
+from wantong.border.exchange import access, blobs, formats, messages, sending, supply, terms, transfer
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.machine import PROVIDER
 from wantong.border.exchange.models import Dataset, Transfer
@@ -43,7 +43,7 @@ def declare(pid: str) -> None:
         end(pid, "personal data goes only to nodes that keep the duties that come with it")
         return
     try:
-        papers = consignment(process, dataset)
+        papers = supply.supplied(process, dataset, consignment(process, dataset))
         if form := formats.get(process.format):
             papers = form.papers(process, dataset, papers)
         declaration = gate.declare(peer_actor(process), papers)

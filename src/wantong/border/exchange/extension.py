@@ -55,7 +55,7 @@ def card(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def fresh_access(request: HttpRequest, pid: str) -> HttpResponse:
     """A new data address for a started transfer of the caller's."""
-    caller, _ = _incoming(request, "POST")
+    caller, _ = incoming(request, "POST")
     process = _mine(caller, pid, PROVIDER)
     if process.state != transfer.STARTED:
         raise UnknownProcess(process=pid)
@@ -65,15 +65,15 @@ def fresh_access(request: HttpRequest, pid: str) -> HttpResponse:
 @csrf_exempt
 def receipts(request: HttpRequest, pid: str) -> HttpResponse:
     """What this node has logged about a transfer: kind, time, where its receipt is."""
-    caller, _ = _incoming(request, "GET")
+    caller, _ = incoming(request, "GET")
     return JsonResponse({"entries": logged(_mine(caller, pid))})
 
 
 @csrf_exempt
 def obligations(request: HttpRequest) -> HttpResponse:
     """A duty on data that came from the caller. The same message again does nothing more."""
-    caller, body = _incoming(request, "POST")
-    duty = _object(body)
+    caller, body = incoming(request, "POST")
+    duty = json_object(body)
     if duty.get("@type") != "WithdrawalObligation" or not isinstance(duty.get("subject"), str):
         raise BadRequest(reason="only a WithdrawalObligation with a subject is known")
     process = Transfer.objects.filter(
@@ -170,7 +170,8 @@ def collect_receipts(pid: str) -> bool:
     return any(entry["kind"].endswith(".deliver") for entry in kept)
 
 
-def _incoming(request: HttpRequest, method: str) -> tuple[Caller, bytes]:
+def incoming(request: HttpRequest, method: str) -> tuple[Caller, bytes]:
+    """Who sent it, proven, and the body. Raises :class:`BadRequest`, Unauthenticated."""
     if request.method != method:
         raise BadRequest(reason=f"use {method}")
     body = read_body(request, LARGEST)
@@ -186,7 +187,8 @@ def _mine(caller: Caller, pid: str, role: str | None = None) -> Transfer:
     return found
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def json_object(body: bytes) -> Mapping[str, Any]:
+    """The body as a JSON object. Raises :class:`BadRequest`."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.utils import timezone
 
-from wantong.border.exchange import messages, negotiation, terms, transfer
+from wantong.border.exchange import messages, negotiation, signals, terms, transfer
 from wantong.border.exchange.machine import Machine
 from wantong.border.exchange.models import Agreement, Negotiation, Process, Transfer
 from wantong.border.trust.models import Peer
@@ -73,6 +73,7 @@ def advance(process: Process, kind: str, sender: str, message: Mapping[str, Any]
     elif isinstance(process, Transfer):
         _transfer_effects(process, kind, sender, message)
     process.save()
+    signals.moved.send(type(process), process=process)
 
 
 def _negotiation_effects(process: Negotiation, kind: str, message: Mapping[str, Any]) -> None:

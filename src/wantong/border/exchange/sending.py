@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import conduct, messages, schemas, wire
+from wantong.border.exchange import conduct, messages, schemas, signals, wire
 from wantong.border.exchange.machine import INITIAL, PROVIDER, IllegalTransition
 from wantong.border.exchange.models import Message, Negotiation, Process, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
@@ -162,6 +162,8 @@ def _refused(message: Message, status: int, why: str) -> None:
             # the peer knows nothing of it, so there is nobody to tell
             process.state, process.version = "TERMINATED", process.version + 1
         process.save()
+        if is_final(process):
+            signals.moved.send(type(process), process=process)
         if not is_final(process) and message.kind != "termination":
             queue(process, conduct.Send("termination", reason=f"{message.kind} was refused: {why}"[:500]))
 

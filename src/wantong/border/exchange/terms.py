@@ -16,6 +16,10 @@ Policy = dict[str, Any]
 PURPOSE: Final = "purpose"
 # which columns; no ODRL term exists for it
 FIELDS: Final = "https://w3id.org/wantong/field"
+# the request (see the package sharing) that an agreement was made for, and how its data is delivered: kept there, in
+# exchange.supply, not by whoever evaluates the policy of a single transfer
+REQUEST: Final = "https://w3id.org/wantong/request"
+DELIVERY: Final = "https://w3id.org/wantong/delivery"
 RULES: Final = ("permission", "prohibition", "obligation")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from wantong.border.gate.classification import Report, scan
+from wantong.border.gate.classification import Finding, Report, scan
 from wantong.border.gate.declarations.decision import DATA
 from wantong.ground import yamlfile
 
@@ -19,6 +19,16 @@ def look(path: Path, fields: Collection[str]) -> dict[str, Any]:
     return summary(scan([path]), fields)
 
 
+def certain(report: Report, fields: Collection[str]) -> list[Finding]:
+    """The findings that are certain enough to count, in these columns or in no column at all."""
+    least = yamlfile.load(DATA / "findings.yaml")["confidence"]
+    return [
+        finding
+        for finding in report.findings
+        if finding.confidence >= least and (finding.column is None or finding.column in fields)
+    ]
+
+
 def summary(report: Report, fields: Collection[str]) -> dict[str, Any]:
     """``report`` as JSON (reasons in English, and as message ids with their params), with plain answers about the ``fields`` that are to leave.
 
@@ -26,12 +36,7 @@ def summary(report: Report, fields: Collection[str]) -> dict[str, Any]:
     columns or in no column at all; what lies in other columns stays here and does not count. ``unread`` is true if
     a part could not be read: what is in there, nobody knows.
     """
-    least = yamlfile.load(DATA / "findings.yaml")["confidence"]
-    sure = [
-        finding
-        for finding in report.findings
-        if finding.confidence >= least and (finding.column is None or finding.column in fields)
-    ]
+    sure = certain(report, fields)
     persons = [finding for finding in sure if finding.about == "person"]
     content = report.to_dict()
     for finding, entry in zip(report.findings, content["findings"], strict=True):

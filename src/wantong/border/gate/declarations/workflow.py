@@ -14,23 +14,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from wantong.ground import yamlfile
+from wantong.ground import workflow
 from wantong.ground.actors import Actor
 from wantong.ground.problems import Problem
+from wantong.ground.workflow import ActIncomplete, ActNotAllowed, ActNotPossible, Rule, capacities
 
-
-class ActNotPossible(Problem):
-    """``act`` cannot be done in ``state``."""
-
-    slug: ClassVar[str] = "act-not-possible"
-    status: ClassVar[int] = 409
-
-
-class ActNotAllowed(Problem):
-    """``actor`` has none of the ``roles`` that may do ``act``."""
-
-    slug: ClassVar[str] = "act-not-allowed"
-    status: ClassVar[int] = 403
+__all__ = [
+    "ActIncomplete",
+    "ActNotAllowed",
+    "ActNotPossible",
+    "Action",
+    "Projection",
+    "Rule",
+    "Workflow",
+    "apply",
+    "capacities",
+    "fold",
+]
 
 
 class OwnDeclaration(Problem):
@@ -62,32 +62,8 @@ OWN: Mapping[str, type[Problem]] = {
 """The parts that a workflow keeps apart from deciding, and the problem of who has one and decides."""
 
 
-class ActIncomplete(Problem):
-    """``act`` came without something it needs (``missing``)."""
-
-    slug: ClassVar[str] = "act-incomplete"
-    status: ClassVar[int] = 422
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One act of a workflow. ``to`` None: the state stays; ``apart``: the parts (:data:`OWN`) that exclude from it."""
-
-    origins: frozenset[str]
-    to: str | None
-    who: frozenset[str]
-    apart: tuple[str, ...]
-    needs: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(workflow.Procedure):
     """One version of the procedure."""
-
-    version: str
-    states: tuple[str, ...]
-    final: frozenset[str]
-    acts: Mapping[str, Rule]
 
     @staticmethod
     def load(version: str | None = None) -> Workflow:
@@ -102,40 +78,23 @@ class Workflow:
         ``proposer`` is who proposed the whitelist item that covers the data at present. Raises ActNotPossible,
         ActNotAllowed, OwnDeclaration, OwnDataset, OwnProposal or ActIncomplete.
         """
-        rule = self.acts.get(act)
-        if rule is None or projection.state not in rule.origins:
-            raise ActNotPossible(act=act, state=projection.state or "none")
-        if not capacities(actor) & rule.who:
-            raise ActNotAllowed(act=act, roles=", ".join(sorted(rule.who)))
-        if part := self.part(projection, actor.id, act, proposer):
-            raise OWN[part](act=act)
-        if missing := rule.needs - set(given):
-            raise ActIncomplete(act=act, missing=", ".join(sorted(missing)))
+        self.permit(projection.state, actor, act, given, _holders(projection, proposer), OWN)
 
     def part(self, projection: Projection, actor: str, act: str, proposer: str) -> str | None:
         """The part of ``actor`` (an id) that keeps him from ``act``, None if he has none; see :data:`OWN`."""
-        holders = {
-            "declarer": projection.declared_by,
-            "publisher": projection.published_by,
-            "proposer": proposer,
-        }
-        return next((part for part in self.acts[act].apart if holders[part] == actor), None)
+        return self.excluding(actor, act, _holders(projection, proposer))
 
     def possible(self, projection: Projection, actor: Actor, *, proposer: str = "") -> list[str]:
         """The acts that ``actor`` may do now."""
-        return [
-            act
-            for act, rule in self.acts.items()
-            if projection.state in rule.origins
-            and capacities(actor) & rule.who
-            and not self.part(projection, actor.id, act, proposer)
-        ]
+        return self.open_to(projection.state, actor, _holders(projection, proposer))
 
 
-def capacities(actor: Actor) -> frozenset[str]:
-    """In what an actor may act: a person in his roles, a peer as peer, the node as system."""
-    kind = actor.id.partition(":")[0]
-    return actor.roles if kind == "user" else frozenset({kind})
+def _holders(projection: Projection, proposer: str) -> Mapping[str, str]:
+    return {
+        "declarer": projection.declared_by,
+        "publisher": projection.published_by,
+        "proposer": proposer,
+    }
 
 
 @dataclass(frozen=True)
@@ -192,10 +151,8 @@ def apply(before: Projection, action: Action) -> Projection:
     """``before`` after one more action. Raises ActNotPossible if the workflow does not know such a step."""
     number = before.actions + 1
     version = before.workflow or str(action.data.get("workflow", ""))
-    rule = Workflow.load(version).acts.get(action.act)
-    if rule is None or before.state not in rule.origins:
-        raise ActNotPossible(act=action.act, state=before.state or "none")
-    after = replace(before, workflow=version, state=rule.to or before.state, actions=number)
+    state = Workflow.load(version).after(before.state, action.act)
+    after = replace(before, workflow=version, state=state, actions=number)
     data = action.data
     match action.act:
         case "declare":
@@ -243,21 +200,4 @@ def apply(before: Projection, action: Action) -> Projection:
 
 @cache
 def _load(version: str | None) -> Workflow:
-    raw = yamlfile.load(Path(__file__).parent / "data" / "workflow.yaml")
-    version = version or raw["current"]
-    content = raw["versions"][version]
-    return Workflow(
-        version=version,
-        states=tuple(content["states"]),
-        final=frozenset(content["final"]),
-        acts={
-            name: Rule(
-                origins=frozenset(rule["from"]),
-                to=rule.get("to"),
-                who=frozenset(rule["who"]),
-                apart=tuple(rule.get("apart", ())),
-                needs=frozenset(rule.get("needs", ())),
-            )
-            for name, rule in content["acts"].items()
-        },
-    )
+    return workflow.read(Path(__file__).parent / "data" / "workflow.yaml", version, Workflow)
