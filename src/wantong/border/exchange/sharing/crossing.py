@@ -20,7 +20,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import blobs, negotiation, terms, transfer
+from wantong.border.exchange import blobs, messages, negotiation, terms, transfer
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Dataset, Negotiation, Offer, Process, Transfer
@@ -40,7 +40,7 @@ from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
 
 # the transfer format under which the query API answers about one person (see its package); the only place of that name
-QUERY_FORMAT = "WantongQuery-PULL"
+QUERY_FORMAT = "HttpData-QUERY"
 Side = Request.Side
 
 # --- the owner: from a grant to an agreement ---------------------------------------------------------------------
@@ -101,12 +101,16 @@ def supply(process: Transfer, dataset: Dataset, papers: Consignment) -> Consignm
             or now.grant is None
             or request.peer != process.peer
             or request.dataset_id != dataset.id
+            or process.format != _format(now.grant)
             or not now.grant.covers(papers.fields, papers.purpose, timezone.localdate())
         ):
             raise NotGranted()
         parcel = now.parcels.get(process.id)
         if parcel is None:
-            told, private = _parcel(request, now, dataset, papers.fields)
+            if now.grant.delivery == codes.QUERY:
+                told, private = _whole(directory.newest(dataset.id), "service")
+            else:
+                told, private = _parcel(request, now, dataset, papers.fields)
             do(
                 request,
                 now,
@@ -121,6 +125,16 @@ def supply(process: Transfer, dataset: Dataset, papers: Consignment) -> Consignm
     return dataclasses.replace(papers, path=path, media_type=media_type)
 
 
+def _format(grant: Grant) -> str:
+    """In which form of the exchange data goes under a grant."""
+    return QUERY_FORMAT if grant.delivery == codes.QUERY else messages.PULL
+
+
+def _whole(version: Version, mode: str = "whole") -> tuple[dict[str, Any], dict[str, Any]]:
+    told: dict[str, Any] = {"version": version.number, "base": 0, "mode": mode, "key": []}
+    return told, {"payload": version.sha256}
+
+
 def _parcel(
     request: Request, now: Projection, dataset: Dataset, fields: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -128,7 +142,7 @@ def _parcel(
     current = directory.newest(dataset.id)
     listing = Listing.objects.get(dataset=dataset)
     had = now.had()
-    told: dict[str, Any] = {"version": current.number, "base": 0, "mode": "whole", "key": []}
+    told, private = _whole(current)
     table = _table(listing, dataset, now, fields)
     if table is not None:
         rows = table(current)
@@ -147,7 +161,7 @@ def _parcel(
                         "changed": differ.changed,
                         "removed": [changes.digest(salt, name) for name in differ.removed],
                     }, {"payload": _written(differ, rows, fields)}
-    return told, {"payload": current.sha256}
+    return told, private
 
 
 def _table(
@@ -256,7 +270,8 @@ def fetch(request_id: str, cause: str) -> Fetch | None:
             return known
         if request.side != Side.ASKER or now.state != IN_FORCE:
             return None
-        process = exchange.request_transfer(SHARING, now.agreement_id)
+        assert now.grant is not None
+        process = exchange.request_transfer(SHARING, now.agreement_id, _format(now.grant))
         return Fetch.objects.create(request=request, cause=cause, transfer_id=process.id)
 
 
@@ -275,7 +290,7 @@ def on_moved(process: Process, **_: Any) -> None:
         _not_agreed(process)
     elif (
         isinstance(process, Transfer)
-        and process.state in transfer.MACHINE.final
+        and (process.state in transfer.MACHINE.final or process.state == transfer.STARTED)
         and Request.objects.filter(agreement_id=process.agreement.id).exists()
     ):
         outbox.publish("sharing.carried", process.pid, {"pid": process.pid})
@@ -291,8 +306,8 @@ def _agreed(process: Negotiation) -> None:
     request, now = lock(found.id)
     if now.state != GRANTED or (process.role == PROVIDER and not _as_granted(process, now)):
         return
-    after = do(request, now, SHARING, "agree", data={"agreement_id": process.agreement_id})
-    if process.role == CONSUMER and after.grant is not None and after.grant.delivery != codes.QUERY:
+    do(request, now, SHARING, "agree", data={"agreement_id": process.agreement_id})
+    if process.role == CONSUMER:
         fetch_soon(request, "agreed")
 
 
@@ -330,12 +345,15 @@ def _not_agreed(process: Negotiation) -> None:
 
 
 def carried(pid: str) -> None:
-    """A transfer under a request is over: note that the data is there, or why not. Idempotent."""
+    """A transfer under a request is over, or its service has begun: note that the data is there, or why not. Idempotent."""
     process = Transfer.objects.select_related("agreement", "peer").get(pid=pid)
     found = Request.objects.filter(agreement_id=process.agreement.id, peer=process.peer).first()
     if found is None:
         return
     delivery = process.id if process.role == PROVIDER else process.counterpart_pid.removeprefix("urn:uuid:")
+    if process.format == QUERY_FORMAT or process.state == transfer.STARTED:
+        _service(process, found, delivery)
+        return
     declaration = (
         Declaration.objects.filter(id=process.declaration_id).first() if process.declaration_id else None
     )
@@ -356,6 +374,18 @@ def carried(pid: str) -> None:
         elif not request.actions.filter(act="fail", data__transfer=process.id).exists():
             note = process.reason or "the transfer ended without a delivery"
             do(request, now, SHARING, "fail", note=note[:500], data={"transfer": process.id})
+
+
+def _service(process: Transfer, request: Request, delivery: str) -> None:
+    """The query service of a request has begun (once it has, it counts as what was asked for), or ended before it did."""
+    if process.format != QUERY_FORMAT:
+        return
+    with transaction.atomic():
+        request, now = lock(request.id)
+        if process.state == transfer.STARTED and delivery not in now.delivered and now.state == IN_FORCE:
+            do(request, now, SHARING, "deliver", data={"delivery": delivery, "transfer": process.id})
+        elif process.state == transfer.TERMINATED and delivery not in now.delivered and not now.trouble:
+            do(request, now, SHARING, "fail", note=process.reason[:500] or "the service did not begin")
 
 
 def rows(actor_bodies: Sequence[str], request: Request) -> dict[changes.Key, dict[str, str]]:

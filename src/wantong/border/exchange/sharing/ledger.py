@@ -198,7 +198,8 @@ def _log_body(request: Request, before: Projection, now: Projection, done: Done)
             body["code"] = str(done.data["code"])
         case "deliver":
             body["transfer_id"] = str(done.data["delivery"])
-            body["payload"] = {"sha256": str(done.data["sha256"])}
+            if "sha256" in done.data:
+                body["payload"] = {"sha256": str(done.data["sha256"])}
         case "rate":
             body["transfer_id"] = str(done.data["delivery"])
             body["score"] = int(done.data["score"])

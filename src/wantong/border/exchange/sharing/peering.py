@@ -294,7 +294,11 @@ def _checked(act: str, data: dict[str, Any], before: Projection) -> dict[str, An
             return {"version": _counted(data["version"])}
         case "consign":
             removed = [str(name) for name in data.get("removed", ())][:1000]
-            if not all(_HEX.fullmatch(name) for name in removed) or data["mode"] not in ("whole", "changes"):
+            if not all(_HEX.fullmatch(name) for name in removed) or data["mode"] not in (
+                "whole",
+                "changes",
+                "service",
+            ):
                 raise ValueError("not digests")
             return {
                 "delivery": str(_uuid(data["delivery"])),

@@ -183,7 +183,7 @@ def _deliveries(row: Request, now: Projection) -> list[dict[str, Any]]:
 
 
 def calls(row: Request) -> int:
-    """How many lookups the query API has answered under this request's agreement."""
+    """How many lookups of this node's query service have been answered under this request's agreement."""
     if row.delivery != codes.QUERY or not row.agreement_id:
         return 0
     transfers = Transfer.objects.filter(agreement_id=row.agreement_id, role="provider")
