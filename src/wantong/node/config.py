@@ -104,6 +104,8 @@ def database(url: str, directory: Path) -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(directory / url.removeprefix("sqlite:")),
+            # opening one costs more than a request: its functions are made, its schema is read
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 # writers queue instead of failing half-way; FULL because an acknowledged act must survive power loss;
                 # recursive triggers because REPLACE deletes, and only then asks the triggers that refuse it

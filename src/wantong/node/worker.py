@@ -6,16 +6,73 @@ import contextlib
 import os
 import signal
 import socket
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
+
+if TYPE_CHECKING:
+    from wantong.ground.outbox.models import Event
 
 logger = structlog.get_logger(__name__)
 
 THREADS = 8
 # how long to sleep at most; a lost wake-up or an event stored by hand waits this long
-LONGEST_SLEEP = 10.0
+LONGEST_SLEEP = timedelta(seconds=10)
+# seconds between two signs of life; `/readyz` misses one after thirty
+SHOW_LIFE = 5.0
+
+
+class Desk:
+    """The threads that deliver: each takes an event, and goes on with its key as long as that has more to do."""
+
+    def __init__(self, threads: int, go_on: Callable[[], bool]) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="outbox")
+        self._go_on = go_on
+        self._lock = threading.Lock()
+        self._free = threads
+        self._delivering: dict[int, int] = {}  # thread → event
+
+    def hand_out(self) -> timedelta:
+        """Give threads what is due; how long until more is, if nobody calls before."""
+        from wantong.ground.outbox import services
+
+        with self._lock:
+            free, delivering = self._free, list(self._delivering.values())
+        if free:
+            for event in services.lease(free, delivering):
+                with self._lock:
+                    self._free -= 1
+                self._pool.submit(self._deliver, event)
+        return min(services.time_to_next() or LONGEST_SLEEP, LONGEST_SLEEP)
+
+    def _deliver(self, event: Event) -> None:
+        from django.db import close_old_connections, connection
+
+        from wantong.ground.outbox import services
+
+        thread = threading.get_ident()
+        try:
+            close_old_connections()
+            for going in services.deliver_key(event, self._go_on):
+                self._delivering[thread] = going.id
+        except Exception:
+            # what came of it is not stored; it comes again when its lease has run out
+            logger.exception("worker.database")
+            connection.close()
+        finally:
+            with self._lock:
+                self._delivering.pop(thread, None)
+                self._free += 1
+            services.wake()  # there may be more than there were threads for, or a later time to look again
+
+    def close(self) -> None:
+        """Return when what is being delivered has been."""
+        self._pool.shutdown(wait=True)
 
 
 def main() -> None:
@@ -47,43 +104,34 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
-    in_flight: dict[int, Future[int]] = {}
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="outbox")
+    desk = Desk(THREADS, lambda: not stopping)
     services.release_leases()
     outgoing.sweep(config.current().outgoing)
     drafts.settle_in(config.current().passing)
     drafts.sweep(config.current().blobs)
     drafts.sweep(config.current().open)
     logger.info("worker.started", pid=os.getpid())
+    shown = 0.0
     while not stopping:
-        (run / "worker.alive").touch()
-        in_flight = {key: future for key, future in in_flight.items() if not future.done()}
-        started = 0
+        if time.monotonic() - shown > SHOW_LIFE:
+            (run / "worker.alive").touch()
+            shown = time.monotonic()
         try:
             services.look_around()
-            for event in services.due(limit=THREADS * 2):
-                if event.id not in in_flight and len(in_flight) < THREADS:
-                    future = pool.submit(services.deliver_in_thread, event)
-                    future.add_done_callback(lambda _: services.wake())
-                    in_flight[event.id] = future
-                    started += 1
-            pause = services.time_to_next()
+            pause = desk.hand_out()
         except Exception:
             # the database went away; come back when it does
             logger.exception("worker.database")
             connection.close()
             pause = timedelta(seconds=1)
-        if started and len(in_flight) < THREADS:
-            continue
-        seconds = LONGEST_SLEEP if pause is None else min(max(pause.total_seconds(), 0.005), LONGEST_SLEEP)
-        channel.settimeout(LONGEST_SLEEP if len(in_flight) >= THREADS else seconds)
+        channel.settimeout(max(pause.total_seconds(), 0.005))
         with contextlib.suppress(TimeoutError):
             channel.recv(16)
             channel.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while channel.recv(16):
                     pass
-    pool.shutdown(wait=True)
+    desk.close()
     logger.info("worker.stopped")
 
 

@@ -79,6 +79,78 @@ def test_two_workers_deliver_each_event_once(node, handlers):
     assert sorted(seen) == sorted(Event.objects.values_list("id", flat=True))
 
 
+def test_one_thread_goes_on_with_a_key_as_long_as_it_has_something_due(node, handlers):
+    seen = []
+
+    @services.handler("t")
+    def handle(event):
+        seen.append(event.payload["n"])
+        if event.payload["n"] == 1:
+            services.publish("t", "a", {"n": 2})
+            services.publish("t", "a", {"n": 3}, delay=services.LEASE)
+        if event.payload["n"] == 2:
+            services.publish("t", "b", {"n": 9})
+
+    services.publish("t", "a", {"n": 1})
+    (first,) = services.lease()
+    assert services.lease() == [], "nobody else gets it"
+    assert [event.payload["n"] for event in services.deliver_key(first)] == [1, 2]
+    assert seen == [1, 2], "not what is due later, nor what is another key's"
+    assert [event.payload["n"] for event in services.lease()] == [9]
+
+
+def test_one_thread_does_not_go_on_past_a_failure_nor_when_it_shall_stop(node, handlers):
+    services.handler("fails")(lambda event: 1 / 0)
+    services.handler("works")(lambda event: None)
+    for topic, key in (("fails", "a"), ("works", "a"), ("works", "b"), ("works", "b")):
+        services.publish(topic, key, {})
+    failing, stopped = services.lease()
+    assert list(services.deliver_key(failing)) == [failing]
+    assert list(services.deliver_key(stopped, go_on=lambda: False)) == [stopped]
+    states = Event.objects.order_by("id").values_list("state", "leased_until")
+    assert list(states) == [(State.DUE, None), (State.DUE, None), (State.DONE, None), (State.DUE, None)]
+    assert services.time_to_next() > services.FIRST_RETRY / 4, "until the failed one comes again"
+    assert [event.key for event in services.lease()] == ["b"], "the one after the failed one waits with it"
+
+
+def test_the_worker_is_woken_for_what_no_thread_will_look_for(node, handlers, monkeypatch):
+    woken = []
+    monkeypatch.setattr(services, "wake", lambda: woken.append(len(woken)))
+
+    @services.handler("t")
+    def handle(event):
+        if event.payload:
+            services.publish("t", event.key, {})
+            assert woken == [0]
+            services.publish("t", "b", {})
+            assert woken == [0, 1]
+            services.publish("t", event.key, {}, delay=services.FIRST_RETRY)
+            assert woken == [0, 1, 2]
+
+    services.publish("t", "a", {"first": True})
+    (event,) = services.lease()
+    assert len(list(services.deliver_key(event))) == 2
+    assert Event.objects.filter(last_error="").count() == 4
+
+
+def test_an_event_published_while_its_key_comes_to_an_end_is_not_left_lying(node, handlers, monkeypatch):
+    """Whoever looks for it before the one in front is stored as over finds nothing; so the thread looks once more."""
+    services.handler("t")(lambda event: None)
+    services.publish("t", "a", {})
+    (event,) = services.lease()
+    look, looks = services._next, []
+
+    def meanwhile(key):
+        looks.append(key)
+        if len(looks) == 1:
+            Event.objects.create(topic="t", key="a", payload={})  # committed by somebody else in this moment
+            return None
+        return look(key)
+
+    monkeypatch.setattr(services, "_next", meanwhile)
+    assert len(list(services.deliver_key(event))) == 2
+
+
 def test_backoff_doubles_and_is_bounded():
     waits = [services.backoff(n) for n in range(1, 40)]
     assert waits[0] == services.FIRST_RETRY and waits[1] == 2 * waits[0]

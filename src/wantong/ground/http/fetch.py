@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 import httpcore
@@ -62,8 +63,7 @@ class Fetcher:
         self._clock = _Clock()
         self._connect = connect
         self._pool = httpcore.ConnectionPool(
-            # the machine's own roots: an operator may have added one
-            ssl_context=tls or ssl.create_default_context(),
+            ssl_context=tls or _roots(),
             network_backend=_Backend(self._clock, reach, resolver),
             max_connections=16,
             keepalive_expiry=20,
@@ -126,6 +126,21 @@ class Fetcher:
             raise FetchFailed("unreachable", _name(error)) from None
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
             raise FetchFailed("address", _name(error)) from None
+
+
+@cache
+def shared(reach: Reach = EVERYWHERE) -> Fetcher:
+    """The fetcher of this process for one reach, where peers are asked again and again.
+
+    One a reach, so that no connection made for one peer serves another who may not have it.
+    """
+    return Fetcher(reach=reach)
+
+
+@cache
+def _roots() -> ssl.SSLContext:
+    # the machine's own, for an operator may have added one; reading them takes longer than an exchange
+    return ssl.create_default_context()
 
 
 def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

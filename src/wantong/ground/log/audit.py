@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.fetch import FetchFailed, shared
 from wantong.ground.http.reach import EVERYWHERE, Reach
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
 from wantong.ground.log.merkle import HASH_SIZE, leaf_hash
@@ -75,7 +75,7 @@ class Website:
     def __init__(self, prefix: str, *, deadline: float = FETCH_DEADLINE, reach: Reach = EVERYWHERE) -> None:
         self._prefix = prefix.rstrip("/") + "/"
         self._deadline = deadline
-        self._http = Fetcher(reach=reach)
+        self._http = shared(reach)
 
     def fetch(self, path: str, limit: int) -> bytes:
         try:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wantong.ground.http.fetch import Fetcher, FetchFailed, Reply
+from wantong.ground.http.fetch import FetchFailed, Reply, shared
 from wantong.ground.http.limits import seconds_to_wait
 from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.note import Note, Signature, VerifierKey, decode_size
@@ -92,8 +92,8 @@ def _post(log: Log, note: Note, checkpoint: Checkpoint, peer: Party, old: int, u
     body = bytes(AddCheckpoint(old, tuple(log.consistency_proof(old, checkpoint.size)), note))
     url = peer.url.rstrip("/") + WITNESS_PATH + "/add-checkpoint"
     try:
-        with Fetcher(reach=peer.reach) as http:
-            return http.post(url, body, limit=MAX_ANSWER_BYTES, deadline=until - time.monotonic())
+        http = shared(peer.reach)
+        return http.post(url, body, limit=MAX_ANSWER_BYTES, deadline=until - time.monotonic())
     except FetchFailed as failure:
         raise WitnessFailed(peer.id, failure.reason) from None
 

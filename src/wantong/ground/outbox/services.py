@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import close_old_connections, connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import connection, transaction
 from django.utils import timezone
 
 from wantong.ground import config
@@ -28,6 +29,9 @@ FIRST_RETRY = timedelta(milliseconds=400)
 LAST_RETRY = timedelta(minutes=5)
 # about two days of retries at LAST_RETRY; then a human must look
 MAX_ATTEMPTS = 600
+
+# the key of the event that a thread is delivering
+_delivering = threading.local()
 
 
 class Retry(Exception):
@@ -60,7 +64,9 @@ def handler(topic: str) -> Callable[[Handler], Handler]:
 def publish(topic: str, key: str, payload: dict[str, Any], *, delay: timedelta = timedelta()) -> Event:
     """Store an event in the caller's transaction; the worker is woken when that commits."""
     event = Event.objects.create(topic=topic, key=key, payload=payload, available_at=timezone.now() + delay)
-    transaction.on_commit(wake)
+    # the thread that delivers an event looks for the next one of its key by itself
+    if delay or key != getattr(_delivering, "key", None):
+        transaction.on_commit(wake)
     return event
 
 
@@ -85,15 +91,28 @@ def look_around() -> None:
         look()
 
 
-def due(limit: int = 64) -> list[Event]:
-    """What may be delivered now: the first waiting event of each key, if due and not being delivered already."""
-    return list(_free_heads().filter(available_at__lte=timezone.now())[:limit])
+def lease(limit: int = 64, besides: Collection[int] = ()) -> list[Event]:
+    """Take for delivery what may be delivered now: the first waiting event of each key, if it is due.
+
+    Nobody else gets them for :data:`LEASE`. ``besides``: ids that are being delivered here already.
+    """
+    now = timezone.now()
+    found = [event for event in _events(_DUE, now, now, limit) if event.id not in besides]
+    if not found:
+        return []
+    with transaction.atomic():
+        return [event for event in found if _lease(event, now)]
 
 
 def time_to_next() -> timedelta | None:
-    """How long until an event that nobody is delivering becomes due (zero: now); None if nothing waits."""
-    at = _free_heads().order_by("available_at").values_list("available_at", flat=True).first()
-    return None if at is None else max(timedelta(), at - timezone.now())
+    """How long until a waiting event becomes due that is not due yet; None if there is none."""
+    now = timezone.now()
+    ((at,),) = _rows(
+        "SELECT min(available_at) FROM outbox_event WHERE state = 'due' AND available_at > %s", now
+    )
+    if isinstance(at, str):  # SQLite has no type for times
+        at = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    return None if at is None else at - now
 
 
 def release_leases() -> None:
@@ -101,18 +120,15 @@ def release_leases() -> None:
     Event.objects.filter(state=State.DUE).exclude(leased_until=None).update(leased_until=None)
 
 
-def _free_heads() -> QuerySet[Event]:
-    earlier = Event.objects.filter(key=OuterRef("key"), id__lt=OuterRef("id"), state=State.DUE)
-    free = Q(leased_until=None) | Q(leased_until__lte=timezone.now())
-    return Event.objects.filter(free, ~Exists(earlier), state=State.DUE)
-
-
 def run_due(pool: ThreadPoolExecutor | None = None, limit: int = 64) -> int:
     """Deliver what is due now, one event a key; with ``pool``, keys side by side. Returns how many were tried."""
-    events = due(limit)
+    events = lease(limit)
     if pool is None:
-        return sum([_deliver(event) for event in events])
-    return sum(pool.map(deliver_in_thread, events))
+        for event in events:
+            deliver(event)
+    else:
+        list(pool.map(_deliver_and_close, events))
+    return len(events)
 
 
 def drain(rounds: int = 1000) -> int:
@@ -130,24 +146,33 @@ def drain(rounds: int = 1000) -> int:
     raise RuntimeError("the outbox does not come to rest")
 
 
-def deliver_in_thread(event: Event) -> int:
-    """Deliver one event of :func:`due` in a pool's thread; returns 1 if it was tried, 0 if another worker has it."""
-    close_old_connections()
-    try:
-        return _deliver(event)
-    finally:
-        connection.close()
+def deliver(event: Event) -> None:
+    """Deliver one leased event and store what came of it."""
+    Event.objects.filter(id=event.id).update(**_handle(event))
 
 
-def _deliver(event: Event) -> int:
-    now = timezone.now()
-    claimed = Event.objects.filter(
-        Q(leased_until=None) | Q(leased_until__lte=now), id=event.id, state=State.DUE
-    ).update(leased_until=now + LEASE, attempts=F("attempts") + 1)
-    if not claimed:
-        return 0
-    event.attempts += 1
+def deliver_key(event: Event, go_on: Callable[[], bool] = lambda: True) -> Iterator[Event]:
+    """Deliver a leased event, and after it those of its key that are due by then; yields each before its delivery.
+
+    One thread goes on with a key instead of handing it back: from one step to the next nobody need be woken.
+    ``go_on`` is asked before another event is leased.
+    """
+    going: Event | None = event
+    while going is not None:
+        yield going
+        values = _handle(going)
+        more = values["state"] != State.DUE and go_on()
+        with transaction.atomic():
+            Event.objects.filter(id=going.id).update(**values)
+            following = _next(going.key) if more else None
+        # once more, for one whose publisher has woken the worker while this one still stood before it
+        going = following or (_next(going.key) if more else None)
+
+
+def _handle(event: Event) -> dict[str, Any]:
+    """Call the handler of a leased event; the columns that tell what came of it."""
     log = logger.bind(topic=event.topic, key=event.key, event_id=event.id, attempt=event.attempts)
+    _delivering.key = event.key
     try:
         function = HANDLERS.get(event.topic)
         if function is None:
@@ -155,28 +180,89 @@ def _deliver(event: Event) -> int:
         function(event)
     except Permanent as error:
         log.error("outbox.parked", reason=str(error))
-        _finish(event, state=State.PARKED, last_error=str(error))
+        return _over(State.PARKED, str(error))
     except Exception as error:
-        after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
         if not isinstance(error, Retry):
             log.exception("outbox.failed")
         attempts = event.attempts - isinstance(error, Postponed)
-        Event.objects.filter(id=event.id).update(
-            state=State.DUE if attempts < MAX_ATTEMPTS else State.PARKED,
-            attempts=attempts,
-            leased_until=None,
-            available_at=timezone.now() + after,
-            last_error=repr(error)[:2000],
-        )
-    else:
-        _finish(event, state=State.DONE, last_error="")
-    return 1
+        if attempts >= MAX_ATTEMPTS:
+            return _over(State.PARKED, repr(error)[:2000])
+        after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
+        return {
+            "state": State.DUE,
+            "attempts": attempts,
+            "leased_until": None,
+            "available_at": timezone.now() + after,
+            "last_error": repr(error)[:2000],
+        }
+    finally:
+        _delivering.key = None
+    return _over(State.DONE, "")
+
+
+def _over(state: State, reason: str) -> dict[str, Any]:
+    return {"state": state, "leased_until": None, "finished_at": timezone.now(), "last_error": reason}
+
+
+def _next(key: str) -> Event | None:
+    """The first waiting event of ``key``, leased; None if there is none that is due."""
+    now = timezone.now()
+    return next((event for event in _events(_FIRST, key, now, now) if _lease(event, now)), None)
+
+
+def _lease(event: Event, now: datetime) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_LEASE, _adapted((now + LEASE, event.id, now)))
+        leased = bool(cursor.rowcount)
+    event.attempts += leased
+    return leased
+
+
+# Written out, for the worker asks after everything that happens, and to build a query takes longer than to answer it.
+_DUE = """
+SELECT id, topic, key, payload, attempts FROM outbox_event AS e
+WHERE state = 'due' AND available_at <= %s AND (leased_until IS NULL OR leased_until <= %s)
+  AND NOT EXISTS (SELECT 1 FROM outbox_event AS x WHERE x.key = e.key AND x.id < e.id AND x.state = 'due')
+ORDER BY id LIMIT %s
+"""
+_FIRST = """
+SELECT id, topic, key, payload, attempts FROM outbox_event
+WHERE id = (SELECT min(id) FROM outbox_event WHERE state = 'due' AND key = %s)
+  AND available_at <= %s AND (leased_until IS NULL OR leased_until <= %s)
+"""
+_LEASE = """
+UPDATE outbox_event SET leased_until = %s, attempts = attempts + 1
+WHERE id = %s AND state = 'due' AND (leased_until IS NULL OR leased_until <= %s)
+"""
+
+
+def _events(sql: str, *values: Any) -> list[Event]:
+    return [
+        Event(id=number, topic=topic, key=key, payload=json.loads(payload), attempts=attempts)
+        for number, topic, key, payload, attempts in _rows(sql, *values)
+    ]
+
+
+def _rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _adapted(values))
+        return cursor.fetchall()
+
+
+def _adapted(values: Iterable[Any]) -> list[Any]:
+    """Parameters as this database takes them: times are text to SQLite."""
+    adapt = connection.ops.adapt_datetimefield_value
+    return [adapt(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _deliver_and_close(event: Event) -> None:
+    """In a pool's thread that may end any time."""
+    try:
+        deliver(event)
+    finally:
+        connection.close()
 
 
 def backoff(attempts: int) -> timedelta:
     """How long to wait after the given number of failed attempts: doubling from 0.4 s to 5 minutes."""
     return min(FIRST_RETRY * 2 ** min(attempts - 1, 20), LAST_RETRY)
-
-
-def _finish(event: Event, **values: Any) -> None:
-    Event.objects.filter(id=event.id).update(leased_until=None, finished_at=timezone.now(), **values)
