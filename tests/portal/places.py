@@ -34,6 +34,8 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "carried-register": ("carried/register", REGISTRARS),
         "registration": (f"carried/{ids['registration']}", OPERATORS),
         "registration-bundle": (f"carried/{ids['registration']}/bundle", REGISTRARS),
+        "offshore": ("offshore", OPERATORS),
+        "offshore-space": (f"offshore/{ids['offshore']}", OPERATORS),
         "log": ("log", PUBLIC),
         "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
         "verify": ("verify", PUBLIC),

@@ -13,6 +13,7 @@ from tests.border.gate import scene
 
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.catalogue import Metadata
+from wantong.border.exchange.offshore import services as offshore
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
@@ -60,6 +61,7 @@ class Seeded:
     approved: Any
     proposed: Any
     registration: Any
+    offshore: Any
     bundle: Path
     witnesses: list[Any]
 
@@ -76,6 +78,7 @@ class Seeded:
             "approved",
             "proposed",
             "registration",
+            "offshore",
         )
         entry = self.receipted.actions.get(act="deliver").log_entry
         return {
@@ -261,7 +264,13 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
                     "zh-hans": "每日旅客统计",
                 },
                 fields=("date", "control_point", "arrivals"),
-                facts={"from_jurisdiction": "HK", "from_area": "hk", "to_area": "gba9", "is_personal": False},
+                facts={
+                    "from_jurisdiction": "HK",
+                    "from_area": "hk",
+                    "to_area": "gba9",
+                    "is_personal": False,
+                    "is_important_data": False,
+                },
                 purpose="planning",
                 sender=scene.HK,
                 receiver=scene.GD,
@@ -298,9 +307,31 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
         approved,
         proposed,
         registered.registration,
+        offshore_space(received),
         bundle,
         witnesses,
     )
+
+
+def offshore_space(received: Declaration) -> Any:
+    """A space with what came from Hong Kong in it, a job, its result, and a second job that nobody has approved."""
+    titles = {
+        "zh-hans": "口岸客流离岸分析",
+        "zh-hant": "口岸客流離岸分析",
+        "en": "Offshore analysis of passengers",
+        "pt": "Análise «offshore» de passageiros",
+    }
+    space = offshore.open_space(LEI, titles, "planning", [scene.HK])
+    paper = gate.Document("Statement of the Immigration Department", "HK-2026-17")
+    offshore.confirm(LEI, offshore.admit(CHAN, space.id, received.transfer_id, "passengers", paper).id)
+    sql = "SELECT control_point, sum(arrivals::INT) AS arrivals\nFROM passengers GROUP BY 1"
+    job = offshore.approve(
+        LEI, offshore.register(CHAN, space.id, "Arrivals by control point", sql, ["passengers"]).id
+    )
+    offshore.start(CHAN, job.id, "by_point")
+    outbox.drain()
+    offshore.register(CHAN, space.id, "All rows", "SELECT * FROM passengers", ["passengers"])
+    return space
 
 
 def _declare(path: Path, number: str, **more: Any) -> Declaration:

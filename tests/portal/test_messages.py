@@ -12,6 +12,7 @@ import pytest
 import wantong
 from wantong.border.exchange import terms
 from wantong.border.exchange.sharing.ledger import LOGGED as SHARING_LOGGED
+from wantong.border.exchange.offshore.models import Item, Run
 from wantong.border.gate.consent.models import ConsentUse
 from wantong.border.gate.consent.models import State as ConsentState
 from wantong.border.gate.declarations import workflow
@@ -51,6 +52,11 @@ FAMILIES = {
     "portal.whitelist.done": ("propose", "approve", "reject", "revoke"),
     "portal.negotiation.act": ("agree", "accept", "terminate"),
     "portal.negotiation.done": ("agree", "accept", "terminate"),
+    "portal.offshore.done": ("admit", "confirm", "register", "approve", "start", "return", "close"),
+    "offshore.state": Item.State.values,
+    "offshore.run": Run.State.values,
+    "offshore.job": ("registered", "approved"),
+    "kind.offshore": ("open", "admit", "confirm", "register", "approve", "start", "made", "return", "close"),
     "portal.route-status": ("undecided", "overruled", "excluded", "not_met", "not_in_force"),
     "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),
     "portal.kept-by": ("gate", "people"),

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "wantong.border.gate.declarations",
     "wantong.border.gate.verification",
     "wantong.border.exchange",
+    "wantong.border.exchange.offshore",
     "wantong.border.exchange.opendata",
     "wantong.border.exchange.query",
     "wantong.border.exchange.sharing",

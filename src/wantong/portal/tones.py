@@ -21,6 +21,14 @@ TONES: Mapping[str, str] = {
     "rejected": "bad",
     "revoked": "bad",
     "expired": "quiet",
+    # offshore spaces: data, jobs, runs
+    "present": "good",
+    "returned": "done",
+    "deleted": "quiet",
+    "registered": "wait",
+    "queued": "wait",
+    "done": "good",
+    "failed": "bad",
     # consents and their uses
     "given": "good",
     "withdrawn": "bad",

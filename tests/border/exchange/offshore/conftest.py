@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.border.gate.conftest import told
+
+__all__ = ["told"]
