@@ -12,6 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 from tests.border.gate.scene import LEI, agree, allow, declare, resident, residents, run
 
+from wantong.border.exchange.offshore.models import Action as OffshoreAction
+from wantong.border.exchange.offshore.models import Space
 from wantong.border.exchange.opendata.models import OpenDataset, Version
 from wantong.border.exchange.sharing.models import Action as SharingAction
 from wantong.border.exchange.sharing.models import Request
@@ -24,7 +26,7 @@ from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction)
+HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction, OffshoreAction)
 
 
 @pytest.fixture
@@ -36,6 +38,10 @@ def history(told, tmp_path):
     _open_data()
     asked = Request.objects.create(side="both", asker_body={}, wish={}, asked_at=timezone.now())
     SharingAction.objects.create(request=asked, number=1, act="ask", actor="user:a", at=asked.asked_at)
+    space = Space.objects.create(title={}, purpose="p", opened_by="user:a")
+    OffshoreAction.objects.create(
+        space=space, act="open", actor="user:a", at=asked.asked_at, log_entry=space.id
+    )
     log.flush()
     assert all(model.objects.exists() for model in HISTORY)
     return declaration
