@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.limits import BadLimits, Limits
 from wantong.ground.http.limits import read as read_limits
+from wantong.ground.http.tls import Tls
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
 
@@ -34,7 +35,7 @@ class Listen:
 
 @dataclass(frozen=True)
 class Settings:
-    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits."""
+    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits, its TLS files."""
 
     node: NodeConfig
     listen: Listen
@@ -42,6 +43,7 @@ class Settings:
     threads: int
     log_level: str
     limits: Limits
+    tls: Tls | None
 
 
 def load(directory: Path) -> Settings:
@@ -95,7 +97,27 @@ def load(directory: Path) -> Settings:
         int(raw.get("threads", 4)),
         raw.get("log_level", "info"),
         limits,
+        _tls(raw.get("tls"), directory, file),
     )
+
+
+def _tls(told: Any, directory: Path, file: Path) -> Tls | None:
+    if told is None:
+        return None
+    if not isinstance(told, dict) or not {"certificate", "key"} <= told.keys() <= {
+        "certificate",
+        "key",
+        "ca",
+    }:
+        raise BadSettings(
+            file=str(file), reason="[tls] has certificate and key, and ca if nodes must show theirs"
+        )
+    tls = Tls(**{name: directory / str(place) for name, place in told.items()})
+    try:
+        tls.client()
+    except (OSError, ValueError) as error:
+        raise BadSettings(file=str(file), reason=f"[tls]: {error}") from None
+    return tls
 
 
 def database(url: str, directory: Path) -> dict[str, Any]:

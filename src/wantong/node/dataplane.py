@@ -28,8 +28,9 @@ def main() -> None:
         capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
         limits=settings.limits,
         table=buckets(settings.node.run / FILE),
+        certificates=settings.tls is not None and settings.tls.ca is not None,
     )
-    serving.serve(front, settings.listen.data, settings.limits)
+    serving.serve(front, settings.listen.data, settings.limits, settings.tls)
 
 
 if __name__ == "__main__":

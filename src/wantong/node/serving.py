@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from typing import Any
 
 import uvicorn
 
 from wantong.ground.http.connections import bounded
 from wantong.ground.http.front import Front
 from wantong.ground.http.limits import Limits
+from wantong.ground.http.tls import Tls
 
 DRAIN = 8  # seconds for what is under way, less than the supervisor's grace
 
 
-def serve(front: Front, listen: str, limits: Limits) -> None:
-    """Serve ``front`` at ``host:port`` until SIGTERM; what is under way is finished first."""
+def serve(front: Front, listen: str, limits: Limits, tls: Tls | None = None) -> None:
+    """Serve ``front`` at ``host:port`` until SIGTERM, over TLS if it is given; what is under way is finished first."""
     host, _, port = listen.rpartition(":")
     # said before anything else of the server starts, and by an exception rather than a log line
     with socket.create_server((host, int(port))):
@@ -35,5 +38,16 @@ def serve(front: Front, listen: str, limits: Limits) -> None:
             backlog=1024,
             timeout_keep_alive=int(limits.connections.idle_seconds),
             timeout_graceful_shutdown=DRAIN,
+            **_secured(tls),
         )
     ).run()
+
+
+def _secured(tls: Tls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    told: dict[str, Any] = {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
+    if tls.ca is not None:
+        # people's browsers have none: where one must be shown, the front asks for it
+        told |= {"ssl_ca_certs": str(tls.ca), "ssl_cert_reqs": ssl.CERT_OPTIONAL}
+    return told

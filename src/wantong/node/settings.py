@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wantong.ground import clock
 from wantong.ground.config import NodeConfig
+from wantong.ground.http import tls
 from wantong.ground.i18n import ENDONYMS
 from wantong.node import config
 
@@ -23,6 +24,7 @@ if folder := os.environ.get("WANTONG_NODE"):
     SECRET_KEY = (WANTONG.keys / "web.key").read_text().strip()
     LOG_LEVEL = _settings.log_level
     WANTONG_LIMITS = _settings.limits
+    tls.use(_settings.tls)
 else:
     _scratch = Path(tempfile.mkdtemp(prefix="wantong-"))
     atexit.register(shutil.rmtree, _scratch, ignore_errors=True)

@@ -29,9 +29,10 @@ def main() -> None:
         capacity=Capacity(**{"slots": settings.threads, **settings.limits.capacity["web"]}),  # type: ignore[arg-type]
         limits=settings.limits,
         table=buckets(settings.node.run / FILE),
+        certificates=settings.tls is not None and settings.tls.ca is not None,
         ready=health.readiness_apart,
     )
-    serving.serve(front, settings.listen.web, settings.limits)
+    serving.serve(front, settings.listen.web, settings.limits, settings.tls)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import http.client
 import json
 import os
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wantong.border.exchange.manifest import LARGEST_MANIFEST, Manifest
+from wantong.ground.http import tls
 from wantong.ground.http.limits import seconds_to_wait
 from wantong.ground.http.reach import EVERYWHERE, NotPermitted, Reach
 
@@ -293,7 +293,7 @@ def _connect(host: str, port: int, reach: Reach, *, secured: bool) -> socket.soc
     if not secured:
         return made
     try:
-        return ssl.create_default_context().wrap_socket(made, server_hostname=host)
+        return tls.context().wrap_socket(made, server_hostname=host)
     except BaseException:
         made.close()
         raise

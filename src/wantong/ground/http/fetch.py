@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 import httpcore
 
+from wantong.ground.http import tls as own_tls
 from wantong.ground.http.reach import EVERYWHERE, NotPermitted, Reach, Resolver
 
 Reason = Literal["slow", "too-large", "unreachable", "address", "forbidden"]
@@ -49,7 +50,8 @@ class Fetcher:
     """Keeps connections alive between exchanges; any number of threads may share one.
 
     ``connect`` bounds, in seconds, the making of a connection within an exchange's deadline; ``reach`` says where it
-    may go. ``tls`` is the TLS context, if it is not to be the system's; ``resolver`` looks up names.
+    may go. ``tls`` is the TLS context, if it is not to be
+    that of this process (:func:`wantong.ground.http.tls.context`); ``resolver`` looks up names.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Fetcher:
         self._clock = _Clock()
         self._connect = connect
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or _roots(),
+            ssl_context=tls or own_tls.context(),
             network_backend=_Backend(self._clock, reach, resolver),
             max_connections=16,
             keepalive_expiry=20,
@@ -135,12 +137,6 @@ def shared(reach: Reach = EVERYWHERE) -> Fetcher:
     One a reach, so that no connection made for one peer serves another who may not have it.
     """
     return Fetcher(reach=reach)
-
-
-@cache
-def _roots() -> ssl.SSLContext:
-    # the machine's own, for an operator may have added one; reading them takes longer than an exchange
-    return ssl.create_default_context()
 
 
 def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

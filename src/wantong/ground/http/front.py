@@ -26,6 +26,7 @@ from typing import IO, Any, Protocol
 import structlog
 
 from wantong.ground import i18n
+from wantong.ground.http import tls
 from wantong.ground.http.admission import Capacity, Queue, Verdict, come_back
 from wantong.ground.http.limits import (
     ADDRESS,
@@ -68,6 +69,13 @@ class Figures:
     slowest_wait: float = 0.0
 
 
+class CertificateMissing(Problem):
+    """The connection does not show a certificate of the node in whose name the request comes."""
+
+    slug = "certificate-missing"
+    status = 401
+
+
 class _Gone(Exception):
     """The client has hung up."""
 
@@ -75,7 +83,7 @@ class _Gone(Exception):
 class Front:
     """An ASGI application around ``app``; ``healthy`` and ``ready`` answer ``/healthz`` and ``/readyz``, if there are any.
 
-    ``ready`` runs in a thread of its own, and its answer is good for a second. ``served`` names the process in the
+    ``certificates``: other nodes must show theirs (:mod:`~wantong.ground.http.tls`). ``ready`` runs in a thread of its own, and its answer is good for a second. ``served`` names the process in the
     figures.
     """
 
@@ -87,11 +95,12 @@ class Front:
         capacity: Capacity,
         limits: Limits,
         table: Table,
+        certificates: bool = False,
         ready: Callable[[], Answer] | None = None,
     ) -> None:
         self._app, self._served, self._limits, self._table = app, served, limits, table
         self._queue: Queue[asyncio.Future[bool]] = Queue(capacity)
-        self._ready = ready
+        self._ready, self._certificates = ready, certificates
         self._readiness: asyncio.Task[Answer] | None = None
         self._ready_at = float("-inf")
         self._uploads = 0
@@ -119,6 +128,10 @@ class Front:
         try:
             if not of_this_machine(client) and (wait := self._spend(client)):
                 raise TooManyRequests(of=ADDRESS, retry_after=int(wait) + 1)
+            if self._certificates:
+                shown = scope.get("extensions", {}).get("tls", {}).get("client_cert")
+                if not tls.permits(path, shown, headers.get(b"authorization", b"").decode("latin-1")):
+                    raise CertificateMissing
             await self._take_in(scope, headers, receive)
             try:
                 await self._serve(scope, receive, send)
