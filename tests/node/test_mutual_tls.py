@@ -28,10 +28,10 @@ class Two:
         self.issuer = Issuer.make("The bay's issuer")
         self.other = Issuer.make("Somebody else")
         (root / "ca.pem").write_bytes(self.issuer.pem())
-        self.folders, self.urls = {}, {}
+        self.folders, self.urls, ports = {}, {}, free_ports(4)
         for place in ("gd", "mo"):
             folder = self.folders[place] = root / place
-            web, data = free_ports(2)
+            web, data = ports.pop(), ports.pop()
             self.urls[place] = f"https://127.0.0.1:{web}"
             setup.create(
                 folder, jurisdiction=place, participant_id=f"{place}.test.example", url=self.urls[place],
