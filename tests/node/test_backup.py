@@ -22,6 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.node.test_processes import children, folder, free_ports, wait_for, wantong  # noqa: F401 - a fixture
 
+from wantong.border.gate.declarations import outgoing
+from wantong.ground import drafts
 from wantong.ground.config import NodeConfig
 from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.audit import Website, audit
@@ -251,6 +253,23 @@ def test_no_folder_of_a_node_is_forgotten():
     assert folders - {"log", "run", "passing"} <= set(backup.KEPT)
 
 
+def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_not(folder, tmp_path):  # noqa: F811
+    parcel = outgoing.draft(folder / "outgoing", "crossing-1")
+    (parcel / "payload.csv").write_text("a,b\n1,2\n")
+    outgoing.seal(parcel, "payload.csv", "text/csv", {})
+    outgoing.publish(folder / "outgoing", "crossing-1", parcel)
+    assert outgoing.claim(folder / "outgoing", "crossing-1")
+    (outgoing.draft(folder / "outgoing", "crossing-2") / "payload.csv").write_text("half")
+    with drafts.draft(folder / "blobs") as blob:
+        (blob / "payload").write_text("half")
+        said("node", "backup", folder, tmp_path / "node.tar")
+    said("node", "restore", tmp_path / "node.tar", tmp_path / "back")
+    back = tmp_path / "back" / "outgoing"
+    assert outgoing.has_left(back, "crossing-1")
+    assert [path.name for path in back.rglob("*") if path.is_file()] == ["manifest.json", "payload.csv"]
+    assert not list((tmp_path / "back" / "blobs").rglob("*"))
+
+
 # ------------------------------------------------------------------------------------------ bad archives
 
 
@@ -300,7 +319,16 @@ def test_no_damage_goes_unseen_and_nothing_is_left(archive: Path, tmp_path_facto
 
 @pytest.mark.parametrize(
     "name",
-    ["../out", "/etc/cron.d/x", "blobs/../../out", "keys/.ssh", "run/worker.sock", "blobs/a b", "x"],
+    [
+        "../out",
+        "outgoing/.left/../../out",
+        "/etc/cron.d/x",
+        "blobs/../../out",
+        "keys/.ssh",
+        "run/worker.sock",
+        "blobs/a b",
+        "x",
+    ],
 )
 def test_names_that_have_no_place(archive: Path, tmp_path: Path, name: str):
     rewritten(archive, tmp_path / "bad.tar", tarfile.TarInfo(name))

@@ -27,6 +27,7 @@ from django.db import DatabaseError, transaction
 
 import wantong
 from wantong.ground.config import NodeConfig
+from wantong.ground.drafts import DRAFTS
 from wantong.ground.log import audit
 from wantong.ground.log.audit import Report
 from wantong.ground.log.store import PUBLIC, RESTORED
@@ -151,6 +152,10 @@ def restore(
         _fill(directory / TABLES, manifest, progress)
         shutil.rmtree(directory / TABLES)
         (directory / "log" / RESTORED).touch()
+        # what its peers know better: asked when it runs
+        from wantong.border.exchange import reconciling
+
+        reconciling.begin(dt.datetime.fromisoformat(manifest.made_at))
         return Restored(manifest, _audit(progress))
     except BaseException as error:
         for entry in directory.iterdir():
@@ -230,7 +235,8 @@ def _copy_database(source: Path, target: Path) -> None:
 
 def _files(path: Path) -> list[Path]:
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in found if file.is_file() and not file.is_symlink()]
+    # what is being made when the backup is made is nobody's yet
+    return [file for file in found if file.is_file() and not file.is_symlink() and DRAFTS not in file.parts]
 
 
 def _add(archive: tarfile.TarFile, name: str, path: Path) -> Member:
@@ -257,7 +263,8 @@ class _Hashed:
 
 # ------------------------------------------------------------------------------------------------- reading
 
-_NAME = re.compile(r"(?!.*(?:^|/)\.)[A-Za-z0-9._/-]+")
+# nothing hidden but the parcels that have begun to leave
+_NAME = re.compile(r"(?:outgoing/\.left/)?(?!\.)(?!.*/\.)[A-Za-z0-9._:/-]+")
 
 
 def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:

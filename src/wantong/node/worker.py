@@ -36,11 +36,14 @@ class Desk:
         self._lock = threading.Lock()
         self._free = threads
         self._delivering: dict[int, int] = {}  # thread → event
+        self._lost: set[int] = set()  # events of which nobody could store what came of them
+        self._ahead = _lead()
 
     def hand_out(self) -> timedelta:
         """Give threads what is due; how long until more is, if nobody calls before."""
         from wantong.ground.outbox import services
 
+        self._catch_up()
         with self._lock:
             free, delivering = self._free, list(self._delivering.values())
         if free:
@@ -50,19 +53,36 @@ class Desk:
                 self._pool.submit(self._deliver, event)
         return min(services.time_to_next() or LONGEST_SLEEP, LONGEST_SLEEP)
 
+    def _catch_up(self) -> None:
+        """Free what would wait for a lease that nobody holds, or for an hour that a wrong clock has named."""
+        from wantong.ground.outbox import services
+
+        with self._lock:
+            lost = set(self._lost)
+        if lost:
+            services.release_leases(lost)
+            with self._lock:
+                self._lost -= lost
+        before, self._ahead = self._ahead, _lead()
+        if before - self._ahead > services.CLOCK_TOLERANCE.total_seconds():
+            logger.warning("worker.clock_went_back", events=services.clock_went_back())
+
     def _deliver(self, event: Event) -> None:
         from django.db import close_old_connections, connection
 
         from wantong.ground.outbox import services
 
         thread = threading.get_ident()
+        at = event.id
         try:
             close_old_connections()
             for going in services.deliver_key(event, self._go_on):
-                self._delivering[thread] = going.id
+                at = self._delivering[thread] = going.id
         except Exception:
-            # what came of it is not stored; it comes again when its lease has run out
+            # what came of it is not stored: it comes again as soon as something can be stored
             logger.exception("worker.database")
+            with self._lock:
+                self._lost.add(at)
             connection.close()
         finally:
             with self._lock:
@@ -106,6 +126,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     desk = Desk(THREADS, lambda: not stopping)
     services.release_leases()
+    services.clock_went_back()
     outgoing.sweep(config.current().outgoing)
     drafts.settle_in(config.current().passing)
     drafts.sweep(config.current().blobs)
@@ -133,6 +154,11 @@ def main() -> None:
                     pass
     desk.close()
     logger.info("worker.stopped")
+
+
+def _lead() -> float:
+    """By how much the wall clock leads the one that nobody can set."""
+    return time.time() - time.monotonic()
 
 
 if __name__ == "__main__":

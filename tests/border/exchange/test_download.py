@@ -87,6 +87,16 @@ def test_the_payload_arrives_whole(tmp_path):
     assert "Authorization: Bearer token" in requests[0] and 'If-Match: "' in requests[0]
 
 
+def test_a_manifest_that_is_cut_off_is_asked_for_again(tmp_path):
+    whole = json.dumps(document()).encode()
+
+    def answer(connection, request):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(whole) + whole[:100])
+
+    with server(answer) as (url, _), pytest.raises(download.Cut):
+        download.fetch_manifest(url, "token")
+
+
 def test_after_a_cut_only_the_rest_is_asked_for(tmp_path):
     with server(honest(cut=2 * STEP + 77)) as (url, _), pytest.raises(download.Cut):
         get(url, tmp_path / "part")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from wantong.ground.outbox import services
 from wantong.ground.outbox.models import Event, State
@@ -155,3 +157,45 @@ def test_backoff_doubles_and_is_bounded():
     waits = [services.backoff(n) for n in range(1, 40)]
     assert waits[0] == services.FIRST_RETRY and waits[1] == 2 * waits[0]
     assert max(waits) == services.LAST_RETRY == waits[-1]
+
+
+def test_a_pause_measured_by_a_clock_that_was_ahead_does_not_last_an_hour(node, handlers, monkeypatch):
+    attempts = []
+
+    @services.handler("t")
+    def handle(event):
+        attempts.append(event.attempts)
+        if event.attempts == 1:
+            raise services.Retry("not yet", after=timedelta(seconds=1))
+
+    now = timezone.now()
+    services.publish("t", "a", {})
+    far = services.publish("t", "b", {}, delay=timedelta(days=30))
+    with monkeypatch.context() as ahead:
+        ahead.setattr(timezone, "now", lambda: now + timedelta(hours=1))
+        assert services.run_due() == 1
+        services.publish("t", "c", {})
+    assert services.run_due() == 0 and attempts == [1], "both are due in an hour"
+    assert services.clock_went_back() == 2
+    services.drain()
+    assert sorted(attempts) == [1, 1, 2, 2]
+    far.refresh_from_db()
+    assert far.state == State.DUE and far.available_at > timezone.now(), "a real term stays what it is"
+    assert services.clock_went_back() == 0
+
+
+def test_a_delivery_whose_end_could_not_be_stored_does_not_wait_for_its_lease(node, handlers):
+    @services.handler("t")
+    def handle(event):
+        seen.append(event.id)
+
+    seen = []
+    lost, other = services.publish("t", "a", {}), services.publish("t", "b", {})
+    lease = timezone.now() + services.LEASE
+    Event.objects.update(leased_until=lease)
+    assert services.run_due() == 0
+    services.release_leases({lost.id})
+    services.drain()
+    assert seen == [lost.id]
+    other.refresh_from_db()
+    assert other.leased_until == lease

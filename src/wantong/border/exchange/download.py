@@ -68,6 +68,8 @@ def fetch_manifest(endpoint: str, token: str, reach: Reach = EVERYWHERE) -> Any:
         body = b"".join(_pieces(response, LARGEST_MANIFEST + 1, CHUNK_TIMEOUT))
         if len(body) > LARGEST_MANIFEST:
             raise Lie(f"the manifest is larger than {LARGEST_MANIFEST} bytes")
+        if response.length:
+            raise Cut("the connection ended early")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

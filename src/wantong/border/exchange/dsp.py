@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import catalogue, formats, messages, receiving, schemas
+from wantong.border.exchange import catalogue, formats, messages, receiving, reconciling, schemas
 from wantong.border.exchange.models import Dataset
 from wantong.border.exchange.processes import base_address
 from wantong.border.exchange.visibility import visible
@@ -163,11 +163,18 @@ def state(family: str) -> View:
     return view
 
 
+def _not_while_reconciling(caller: Caller) -> None:
+    """A restored node takes no message of a peer whom it has not asked what it has forgotten. Raises Refused."""
+    if caller.peer.participant_id in reconciling.pending():
+        raise receiving.Refused(503, "this node was restored from a backup and is catching up; send it again")
+
+
 def begin(family: str, kind: str) -> View:
     """``POST …/request`` and ``/negotiations/offers``: a process begins."""
 
     @endpoint(family, "POST")
     def view(asked: Incoming) -> receiving.Answer:
+        _not_while_reconciling(asked.caller)
         message = schemas.parse(asked.body, messages.TYPES[family, kind])
         if family == "negotiations" and "callbackAddress" not in message:
             raise receiving.Refused(400, "a message about an existing process does not belong here")
@@ -181,6 +188,7 @@ def proceed(family: str, *kinds: str) -> View:
 
     @endpoint(family, "POST")
     def view(asked: Incoming, pid: str) -> receiving.Answer:
+        _not_while_reconciling(asked.caller)
         message = schemas.parse(asked.body, *{messages.TYPES[family, kind] for kind in kinds})
         return receiving.proceed(asked.caller, family, pid, kinds, message)
 

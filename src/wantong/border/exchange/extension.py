@@ -3,6 +3,8 @@
 - ``POST /wantong/transfers/<pid>/access``: a fresh token for a payload that may be fetched;
 - ``GET  /wantong/transfers/<pid>/receipts``: what this node has logged about a transfer, for its counterparty;
 - ``POST /wantong/obligations``: a duty that follows data that has left, such as striking a person who withdrew;
+- ``GET  /wantong/processes``: what this node shares with the caller, for one who was restored from a backup;
+- ``POST /wantong/negotiations/<pid>/void``: the caller, restored, cannot stand by an agreement of his;
 - ``GET  /wantong/card``: this node's card, for everyone.
 
 All but the card are signed like protocol messages; ``<pid>`` is the id of the node that is asked.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -19,7 +22,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import exporting, transfer, wire
+from wantong.border.exchange import exporting, reconciling, transfer, wire
 from wantong.border.exchange.dsp import caller_of, read_body
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Message, Transfer
@@ -30,6 +33,7 @@ from wantong.border.trust import services as trust
 from wantong.border.trust.verifiers import Caller
 from wantong.ground import config
 from wantong.ground.actors import Actor
+from wantong.ground.log.models import LogEntry
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
 from wantong.ground.problems import Problem
@@ -70,6 +74,28 @@ def receipts(request: HttpRequest, pid: str) -> HttpResponse:
 
 
 @csrf_exempt
+def shared(request: HttpRequest) -> HttpResponse:
+    """The processes shared with the caller that are open or have changed ``since``, page after page."""
+    caller, _ = incoming(request, "GET")
+    try:
+        since = datetime.fromisoformat(request.GET.get("since", ""))
+    except ValueError:
+        raise BadRequest(reason="since must be a time") from None
+    if since.tzinfo is None:
+        raise BadRequest(reason="since needs a time zone")
+    return JsonResponse(reconciling.told(caller.peer, since, request.GET.get("after", "")))
+
+
+@csrf_exempt
+def void(request: HttpRequest, pid: str) -> HttpResponse:
+    """Take back an agreement with the caller that gave this node a right."""
+    caller, _ = incoming(request, "POST")
+    if not reconciling.void(caller.peer, pid):
+        raise UnknownProcess(process=pid[:80])
+    return JsonResponse({})
+
+
+@csrf_exempt
 def obligations(request: HttpRequest) -> HttpResponse:
     """A duty on data that came from the caller. The same message again does nothing more."""
     caller, body = incoming(request, "POST")
@@ -89,17 +115,26 @@ def obligations(request: HttpRequest) -> HttpResponse:
 def logged(process: Transfer) -> list[dict[str, Any]]:
     """The log entries of this node about a transfer, with the addresses of their receipts."""
     if not process.declaration_id:
-        return []
+        # after a restore: what it once logged is all that this node knows of it
+        return [_listed(entry.kind, entry.recorded_at, entry.id) for entry in _recovered(process)]
     actions = Action.objects.filter(declaration=process.declaration_id, log_entry__isnull=False)
+    direction = "export" if process.role == PROVIDER else "import"
     return [
-        {
-            "kind": f"gate.{'export' if process.role == PROVIDER else 'import'}.{action.act}",
-            "time": action.at.isoformat(),
-            "entry": str(action.log_entry),
-            "receipt": f"{config.current().url}/log/receipts/{action.log_entry}",
-        }
+        _listed(f"gate.{direction}.{action.act}", action.at, action.log_entry)
         for action in actions.order_by("number")
     ]
+
+
+def _listed(kind: str, at: datetime, entry: Any) -> dict[str, Any]:
+    receipt = f"{config.current().url}/log/receipts/{entry}"
+    return {"kind": kind, "time": at.isoformat(), "entry": str(entry), "receipt": receipt}
+
+
+def _recovered(process: Transfer) -> list[LogEntry]:
+    if process.begun_by != "system:reconciliation":
+        return []
+    entries = LogEntry.objects.filter(kind__startswith="gate.", body__contains=process.id)
+    return list(entries.order_by("index"))
 
 
 # --- asking -----------------------------------------------------------------------------------------------------

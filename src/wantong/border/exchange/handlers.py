@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from django.db import transaction
 
-from wantong.border.exchange import conduct, exporting, extension, importing, sending, transfer
+from wantong.border.exchange import conduct, exporting, extension, importing, reconciling, sending, transfer
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Negotiation, Transfer
 from wantong.border.exchange.processes import FAMILIES, lock
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
+
+logger = structlog.get_logger(__name__)
 
 outbox.handler("dsp.send")(sending.send)
 
@@ -81,6 +84,23 @@ def refused(event: Event) -> None:
 def withdrawn(event: Event) -> None:
     """A person in data that has left took his consent back: the receiver must strike him."""
     extension.send_withdrawal(event)
+
+
+outbox.handler("exchange.void")(reconciling.send_void)
+outbox.hold_if(reconciling.waits)
+
+
+@outbox.handler("exchange.reconcile")
+def reconcile(event: Event) -> None:
+    """This node has been restored from a backup: ask one peer for what has happened since."""
+    try:
+        reconciling.reconcile(event.payload["peer"])
+    except outbox.Retry as later:
+        if event.attempts < 100:
+            raise
+        # an event is given up after many attempts; this must not be
+        outbox.publish(event.topic, event.key, event.payload, delay=timedelta(seconds=30))
+        logger.warning("exchange.unreconciled", peer=event.payload["peer"], reason=str(later))
 
 
 @outbox.handler("exchange.receipts")

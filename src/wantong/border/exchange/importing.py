@@ -48,8 +48,14 @@ def fetch(pid: str) -> None:
     Safe to repeat at any point: what is verified stays. Raises Retry to go on.
     """
     process = Transfer.objects.select_related("agreement", "peer").get(pid=pid)
-    if process.state != transfer.STARTED or process.declaration_id or process.data_address is None:
+    if process.state != transfer.STARTED or process.declaration_id:
         return
+    if process.data_address is None:
+        # only after a restore does a node know that it has begun and not where the payload is
+        renew(process)
+        process.refresh_from_db(fields=["data_address"])
+        if process.data_address is None:
+            raise Retry("the provider has not said where the payload is")
     if form := formats.get(process.format):
         form.started(process)
         return

@@ -83,32 +83,42 @@ def _negotiation_effects(process: Negotiation, kind: str, message: Mapping[str, 
         process.agreement = message["agreement"]
         process.agreement_id = message["agreement"]["@id"]
     elif kind == "finalized":
-        _, new = Agreement.objects.get_or_create(
-            id=process.agreement_id,
-            defaults={
-                "negotiation": process,
-                "role": process.role,
-                "peer": process.peer,
-                "dataset_id": process.dataset_id,
-                "policy": process.agreement,
-                "title": process.title,
-            },
-        )
-        if new:
-            log.record("exchange.agreement", _agreement_entry(process), timezone.now())
+        into_force(process)
+
+
+def into_force(process: Negotiation, *, logged: bool = False) -> None:
+    """The agreement on the table of ``process`` is a contract; that is logged, unless it is ``logged`` already."""
+    _, new = Agreement.objects.get_or_create(
+        id=process.agreement_id,
+        defaults={
+            "negotiation": process,
+            "role": process.role,
+            "peer": process.peer,
+            "dataset_id": process.dataset_id,
+            "policy": process.agreement,
+            "title": process.title,
+        },
+    )
+    if new and not logged:
+        log.record("exchange.agreement", _agreement_entry(process), timezone.now())
 
 
 def _agreement_entry(process: Negotiation) -> dict[str, Any]:
     """What the public log says of an agreement: who with whom on what; its terms as a digest."""
     policy = process.agreement or {}
-    text = json.dumps(policy, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     return {
         "agreement_id": process.agreement_id,
         "dataset_id": process.dataset_id,
         "provider": str(policy.get("assigner", "")),
         "consumer": str(policy.get("assignee", "")),
-        "terms": {"sha256": hashlib.sha256(text).hexdigest()},
+        "terms": {"sha256": terms_digest(policy)},
     }
+
+
+def terms_digest(policy: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of an agreement's terms, as the log tells it."""
+    text = json.dumps(policy, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return hashlib.sha256(text).hexdigest()
 
 
 def _transfer_effects(process: Transfer, kind: str, sender: str, message: Mapping[str, Any]) -> None:

@@ -35,8 +35,8 @@ from wantong.ground.outbox.models import Event
 
 logger = structlog.get_logger(__name__)
 
-# 404: the peer may not have stored the process yet; 401: its clock or its pinned card may be late
-NOT_YET = {401: 8, 404: 8, 408: 600, 425: 600, 429: 600}
+# 404: the peer may not have stored the process yet; 401: a clock may be an hour off, or a pinned card late
+NOT_YET = {401: 40, 404: 8, 408: 600, 425: 600, 429: 600}
 Status = Message.Status
 
 

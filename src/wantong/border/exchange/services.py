@@ -251,7 +251,12 @@ def request_transfer(actor: Actor, agreement_id: str, form: str = messages.PULL)
     require(actor, "declarer", "approver", "operator")
     if not formats.known(form):
         raise UnknownFormat(format=form[:80])
-    agreement = Agreement.objects.filter(id=agreement_id, role=CONSUMER).select_related("peer").first()
+    agreement = (
+        Agreement.objects.filter(id=agreement_id, role=CONSUMER)
+        .exclude(negotiation__state="TERMINATED")  # taken back after a restore
+        .select_related("peer")
+        .first()
+    )
     if agreement is None:
         raise UnknownProcess(process=agreement_id)
     peer = trust.peer(agreement.peer.participant_id)

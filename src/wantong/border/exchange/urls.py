@@ -29,6 +29,8 @@ root = [
     path("dsp/2025-1/", include(_dsp)),
     path("wantong/card", extension.card),
     path("wantong/obligations", extension.obligations),
+    path("wantong/processes", extension.shared),
+    path("wantong/negotiations/<str:pid>/void", extension.void),
     path("wantong/transfers/<str:pid>/access", extension.fresh_access),
     path("wantong/transfers/<str:pid>/receipts", extension.receipts),
 ]

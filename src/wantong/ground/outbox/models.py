@@ -17,6 +17,9 @@ class Event(models.Model):
     payload = models.JSONField()
     state = models.CharField(max_length=8, choices=State, default=State.DUE)
     available_at = models.DateTimeField(default=timezone.now)
+    scheduled_at = models.DateTimeField(
+        default=timezone.now, help_text="when available_at was decided, by the clock as it then was"
+    )
     leased_until = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)

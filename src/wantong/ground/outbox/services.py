@@ -22,6 +22,7 @@ logger = structlog.get_logger(__name__)
 Handler = Callable[[Event], None]
 HANDLERS: dict[str, Handler] = {}
 SOURCES: list[Callable[[], None]] = []
+HOLDS: list[Callable[[Event], bool]] = []
 
 # a handler that has not come back by then is taken for dead, and its event is delivered again
 LEASE = timedelta(seconds=120)
@@ -29,6 +30,11 @@ FIRST_RETRY = timedelta(milliseconds=400)
 LAST_RETRY = timedelta(minutes=5)
 # about two days of retries at LAST_RETRY; then a human must look
 MAX_ATTEMPTS = 600
+
+# corrections of a clock by less than this are nobody's business
+CLOCK_TOLERANCE = timedelta(seconds=1)
+# how long an event that must wait is left alone
+HELD = timedelta(seconds=1)
 
 # the key of the event that a thread is delivering
 _delivering = threading.local()
@@ -63,7 +69,10 @@ def handler(topic: str) -> Callable[[Handler], Handler]:
 
 def publish(topic: str, key: str, payload: dict[str, Any], *, delay: timedelta = timedelta()) -> Event:
     """Store an event in the caller's transaction; the worker is woken when that commits."""
-    event = Event.objects.create(topic=topic, key=key, payload=payload, available_at=timezone.now() + delay)
+    now = timezone.now()
+    event = Event.objects.create(
+        topic=topic, key=key, payload=payload, available_at=now + delay, scheduled_at=now
+    )
     # the thread that delivers an event looks for the next one of its key by itself
     if delay or key != getattr(_delivering, "key", None):
         transaction.on_commit(wake)
@@ -83,6 +92,11 @@ def source(look: Callable[[], None]) -> Callable[[], None]:
     """
     SOURCES.append(look)
     return look
+
+
+def hold_if(wait: Callable[[Event], bool]) -> None:
+    """Register what says of an event that it must wait: it is looked at again in a second, and no attempt counts."""
+    HOLDS.append(wait)
 
 
 def look_around() -> None:
@@ -115,9 +129,27 @@ def time_to_next() -> timedelta | None:
     return None if at is None else at - now
 
 
-def release_leases() -> None:
-    """Forget what a worker that died was delivering. Only the node's single worker may call this, when it starts."""
-    Event.objects.filter(state=State.DUE).exclude(leased_until=None).update(leased_until=None)
+def release_leases(events: Collection[int] | None = None) -> None:
+    """Forget what a worker that died was delivering, or those ``events`` whose delivery ended without a word.
+
+    Only the node's single worker may call this: for all when it starts, for some when it knows that they are not being
+    delivered (their end could not be stored: the database was away, or its disk full).
+    """
+    leased = Event.objects.filter(state=State.DUE).exclude(leased_until=None)
+    (leased if events is None else leased.filter(id__in=events)).update(leased_until=None)
+
+
+def clock_went_back() -> int:
+    """Make due what was put off by a clock that was ahead; returns how many events that were.
+
+    By such a clock a pause of a second ends in an hour. Sooner is always right: a handler whose time has not come says
+    so and is asked again.
+    """
+    now = timezone.now()
+    ahead = now + CLOCK_TOLERANCE
+    return Event.objects.filter(state=State.DUE, scheduled_at__gt=ahead, available_at__gt=ahead).update(
+        available_at=now, scheduled_at=now
+    )
 
 
 def run_due(pool: ThreadPoolExecutor | None = None, limit: int = 64) -> int:
@@ -177,6 +209,8 @@ def _handle(event: Event) -> dict[str, Any]:
         function = HANDLERS.get(event.topic)
         if function is None:
             raise Permanent(f"no handler for topic {event.topic!r}")
+        if any(wait(event) for wait in HOLDS):
+            raise Postponed("held", after=HELD)
         function(event)
     except Permanent as error:
         log.error("outbox.parked", reason=str(error))
@@ -188,11 +222,13 @@ def _handle(event: Event) -> dict[str, Any]:
         if attempts >= MAX_ATTEMPTS:
             return _over(State.PARKED, repr(error)[:2000])
         after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
+        now = timezone.now()
         return {
             "state": State.DUE,
             "attempts": attempts,
             "leased_until": None,
-            "available_at": timezone.now() + after,
+            "available_at": now + after,
+            "scheduled_at": now,
             "last_error": repr(error)[:2000],
         }
     finally:

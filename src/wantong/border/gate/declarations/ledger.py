@@ -68,13 +68,17 @@ def do(
     note: str = "",
     document: Mapping[str, str] | None = None,
     data: Mapping[str, Any] | None = None,
+    logged: str = "",
 ) -> Projection:
-    """Add one action to a locked declaration and return what it is now. Raises as ``Workflow.check``."""
+    """Add one action to a locked declaration and return what it is now. Raises as ``Workflow.check``.
+
+    ``logged`` is the log entry that tells of it already: it happened before the node was restored from a backup.
+    """
     content = dict(data or {})
     done = Done(act, actor.id, timezone.now(), content, note.strip(), document)
     after = apply(before, done)
-    entry = None
-    if act in LOGGED:
+    entry: uuid.UUID | None = uuid.UUID(logged) if logged else None
+    if act in LOGGED and entry is None:
         body = _log_body(declaration, after, done)
         entry = log.record(f"gate.{declaration.direction}.{act}", body, done.at).id
     Action.objects.create(

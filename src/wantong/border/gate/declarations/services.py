@@ -208,10 +208,10 @@ def act(
 
 
 @transaction.atomic
-def delivered(actor: Actor, transfer_id: str) -> Declaration:
+def delivered(actor: Actor, transfer_id: str, *, logged: str = "") -> Declaration:
     """The receiver has the parcel: count its persons, note that their data has left, record it. Idempotent.
 
-    Raises UnknownDeclaration, and ActNotPossible for a parcel that was never released.
+    ``logged`` is the log entry that tells of it already, if this is made up for after a restore. Raises UnknownDeclaration, and ActNotPossible for a parcel that was never released.
     """
     seen = find(transfer_id, Direction.EXPORT)
     year = counts.lock_year(seen.sender)
@@ -226,7 +226,7 @@ def delivered(actor: Actor, transfer_id: str) -> Declaration:
         persons = declaration.passengers.filter(leaves=True).values_list("commitment", flat=True)
         new = counts.count(year, list(persons), projection.decision["sensitive"])
     consent.left(declaration.transfer_id)
-    do(declaration, projection, actor, "deliver", data={"counted": new})
+    do(declaration, projection, actor, "deliver", data={"counted": new}, logged=logged)
     then(declaration, "gate.receipt")
     return declaration
 
@@ -267,6 +267,32 @@ def has_answered(transfer_id: str) -> bool:
     """Whether data of anybody has left in answers of this transfer's standing parcel."""
     rows = Declaration.objects.filter(transfer_id=transfer_id, direction=Direction.EXPORT)
     return rows.filter(passengers__leaves=True).exists()
+
+
+@transaction.atomic
+def left_before(actor: Actor, transfer_id: str, logged: str, note: str) -> None:
+    """The parcel had left before this node was restored from a backup: it must not leave again. Idempotent.
+
+    A parcel that is released is delivered, as if it left now; ``logged`` is the entry that told of it then. One that
+    the backup does not know as released is at its end, and all who are in the consignment are counted: some may have
+    been left out, but nobody who left goes uncounted. Raises UnknownDeclaration.
+    """
+    seen = find(transfer_id, Direction.EXPORT)
+    folder = config.current().outgoing
+    if seen.state == State.RELEASED:
+        outgoing.claim(folder, transfer_id)
+        delivered(actor, transfer_id, logged=logged)
+        return
+    outgoing.discard(folder, transfer_id)
+    year = counts.lock_year(seen.sender)
+    declaration, projection = lock(seen.id)
+    workflow = Workflow.load(projection.workflow)
+    if projection.state in workflow.final or projection.left:
+        return
+    persons = list(declaration.passengers.values_list("commitment", flat=True))
+    counts.count(year, persons, bool((projection.classification or {}).get("sensitive")))
+    do(declaration, projection, actor, "abandon", note=note)
+    consent.stopped(declaration.transfer_id)
 
 
 def abandoned(actor: Actor, transfer_id: str, direction: str, reason: str) -> None:
