@@ -62,7 +62,7 @@ class Terminal:
 def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
     """Start three nodes (Guangdong, Hong Kong, Macao) and carry data across."""
     from wantong.node.bay import Bay
-    from wantong.node.demo import scenario
+    from wantong.node.demo import opendata, scenario
     from wantong.node.demo.narration import Narrator
 
     console = Console(stderr=as_json)
@@ -89,6 +89,10 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
         narrator = Narrator(Terminal(console))
         scenario.run(bay, narrator, language())
         ok = all(crossing.ok for crossing in narrator.crossings)
+        if not once:
+            # after the crossings: the workers have nothing else to do now
+            opened = opendata.hand_in(bay)
+            console.print(f"         {opened} open data sets handed in; the nodes look at them and publish")
         seconds = round(time.perf_counter() - began, 1)
         console.print()
         done = sum(crossing.ok for crossing in narrator.crossings)

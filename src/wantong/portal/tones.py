@@ -36,6 +36,9 @@ TONES: Mapping[str, str] = {
     "left": "done",
     "stopped": "stop",
     "recalled": "stop",
+    # open data
+    "preparing": "wait",
+    "published": "good",
     # registrations of carried documents, and what a check says
     "valid": "good",
     "genuine": "good",

@@ -26,6 +26,7 @@ NAVIGATION = (
     ("portal:crossings", "portal.nav.crossings", "operators"),
     ("portal:received", "portal.nav.received", "operators"),
     ("portal:catalogue", "portal.nav.catalogue", "everyone"),
+    ("opendata:search", "portal.nav.open-data", "everyone"),
     ("portal:whitelist", "portal.nav.whitelist", "operators"),
     ("portal:consents", "portal.nav.consents", "everyone"),
     ("portal:carried", "portal.nav.carried", "operators"),

@@ -397,7 +397,6 @@ def datastore_search(params: Params) -> dict[str, Any]:
     row = resource.dataset
     if not describe.has_table(row, resource):
         raise _not_found("Resource was not found.")
-    parquet = config.current().open / row.name / str(row.version) / f"{row.name}.parquet"
     asked = {
         **params,
         "distinct": _flag(params, "distinct", False),
@@ -411,7 +410,7 @@ def datastore_search(params: Params) -> dict[str, Any]:
             except ValueError:
                 raise _invalid(name, "not valid JSON") from None
     try:
-        found = datastore.search(_tables.get(parquet), asked)
+        found = rows_of(row, asked)
     except datastore.BadQuestion as error:
         raise _invalid(error.field, error.reason) from None
     except FileNotFoundError:
@@ -419,6 +418,12 @@ def datastore_search(params: Params) -> dict[str, Any]:
     start = f"/api/3/action/datastore_search?resource_id={resource.id}"
     following = f"{start}&offset={found['offset'] + found['limit']}"
     return {"resource_id": str(resource.id), **found, "_links": {"start": start, "next": following}}
+
+
+def rows_of(row: OpenDataset, asked: Params) -> dict[str, Any]:
+    """Rows of a dataset's table. Raises BadQuestion, FileNotFoundError."""
+    parquet = config.current().open / row.name / str(row.version) / f"{row.name}.parquet"
+    return datastore.search(_tables.get(parquet), asked)
 
 
 @_named

@@ -14,6 +14,8 @@ from wantong.border.exchange.opendata.problems import BadRecord
 from wantong.ground.i18n import LANGUAGES
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{1,99}")
+# addresses beside the datasets'
+RESERVED = frozenset({"catalog", "sources", "submissions"})
 LONGEST_TEXT = 5000
 MOST = 50
 GRADES = ("general", "important", "core")
@@ -73,6 +75,8 @@ class Record:
         """What cannot be so: field and why, in English for developers."""
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             yield "name", "2 to 100 of a-z, 0-9, - and _, beginning with a letter or digit"
+        elif self.name in RESERVED:
+            yield "name", "is an address of its own"
         for name in ("title", "description", "source", "note"):
             yield from _map(name, getattr(self, name), needed=name in ("title", "description"))
         yield from self._publisher()

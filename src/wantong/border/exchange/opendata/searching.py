@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 from wantong.border.exchange.opendata.codes import codes
 from wantong.border.exchange.opendata.models import Counter, OpenDataset, Resource
-from wantong.ground.i18n import LANGUAGES
+from wantong.ground.i18n import LANGUAGES, pick
 from wantong.ground.search import Document, Field, Index, document
 from wantong.ground.search.folding import fold
-
-FACETS = ("organization", "tags", "groups", "res_format", "license_id", "places", "harvest_source")
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def documents(rows: Iterable[OpenDataset]) -> Iterable[Document]:
             {
                 "organization": (row.organization,),
                 "tags": tuple(tags(said)),
+                **{f"tags.{lang}": tuple(_spoken(said, lang)) for lang in LANGUAGES},
                 "groups": tuple(said["themes"]),
                 "res_format": tuple(dict.fromkeys(formats.get(row.pk, ()))),
                 "license_id": (said["licence"],),
@@ -91,6 +90,12 @@ def tags(said: dict[str, object]) -> list[str]:
     """A keyword is a tag in every language it is told in."""
     keywords: list[dict[str, str]] = said["keywords"]  # type: ignore[assignment]
     return list(dict.fromkeys(text for keyword in keywords for text in keyword.values()))
+
+
+def _spoken(said: dict[str, object], lang: str) -> list[str]:
+    """The keywords as a reader of one language is shown them."""
+    keywords: list[dict[str, str]] = said["keywords"]  # type: ignore[assignment]
+    return list(dict.fromkeys(pick(keyword, lang).text for keyword in keywords))
 
 
 def terms(name: str, said: dict[str, object], columns: Iterable[dict[str, str]]) -> bytes:
