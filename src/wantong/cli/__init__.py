@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "carry": ("wantong.cli.carry", "check a document that its owner carried across"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
     "assess": ("wantong.cli.assess", "by the law of that day, may this data leave, and how?"),
+    "harvest": ("wantong.cli.harvest", "read catalogues of open data elsewhere"),
     "rules": ("wantong.cli.rules", "check a rule base; compare two of them"),
 }
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from ninja import File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
+from pydantic import Field
 
-from wantong.border.exchange.opendata import describe, services
-from wantong.border.exchange.opendata.models import OpenDataset, Submission
+from wantong.border.exchange.opendata import describe, harvest, services
+from wantong.border.exchange.opendata.models import HarvestSource, OpenDataset, Submission
 from wantong.border.exchange.opendata.problems import BadRecord
 from wantong.border.exchange.opendata.record import Record
 from wantong.ground.http.idempotency import begins_itself
@@ -109,6 +111,47 @@ def quality(request: HttpRequest, name: str) -> dict[str, Any]:
 def withdraw(request: HttpRequest, name: str, word: Reason) -> dict[str, Any]:
     """Take a dataset off."""
     return dataset_dict(services.withdraw(request.auth, name, word.reason))
+
+
+class Source(Schema):
+    """A catalogue elsewhere; ``every`` is in seconds, ``title`` a language map."""
+
+    name: str
+    kind: Literal["ckan", "gd-open"]
+    url: str
+    title: dict[str, str]
+    language: str
+    place: str = ""
+    licence: str = "notspecified"
+    every: int = Field(86_400, ge=0, le=31_536_000)
+
+
+@router.get("/open-data/sources", auth=None)
+def sources(request: HttpRequest) -> list[dict[str, Any]]:
+    """The catalogues that are harvested, each with its last run."""
+    return [harvest.told(source) for source in HarvestSource.objects.all()]
+
+
+@router.post("/open-data/sources", response={201: dict})
+def add_source(request: HttpRequest, source: Source) -> tuple[int, dict[str, Any]]:
+    """Name a catalogue that is to be harvested; it is read from now on."""
+    said = source.dict()
+    every = timedelta(seconds=said.pop("every"))
+    row = harvest.register(request.auth, **said, every=every)
+    harvest.start(request.auth, row.name)
+    return 201, harvest.told(row)
+
+
+@router.post("/open-data/sources/{name}/run")
+def run_source(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Have a catalogue read now."""
+    return harvest.told(harvest.start(request.auth, name).source)
+
+
+@router.post("/open-data/sources/{name}/pause")
+def pause_source(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Read a catalogue no more until it is started again."""
+    return harvest.told(harvest.pause(request.auth, name))
 
 
 def dataset_dict(row: OpenDataset) -> dict[str, Any]:

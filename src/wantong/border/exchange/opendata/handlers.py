@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
-from wantong.border.exchange.opendata import services
+from wantong.border.exchange.opendata import harvest, services
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
 
@@ -17,3 +18,12 @@ def publish(event: Event) -> None:
 @outbox.handler("opendata.remove")
 def remove(event: Event) -> None:
     services.remove_files(event.payload["name"])
+
+
+@outbox.handler("opendata.harvest")
+def harvest_step(event: Event) -> None:
+    try:
+        harvest.step(event.payload["source"], event.payload["turn"])
+    except harvest.Again as again:
+        after = timedelta(seconds=again.seconds) if again.seconds else None
+        raise outbox.Retry(again.reason, after=after) from None

@@ -321,7 +321,7 @@ def _examples(row: OpenDataset, resources: Sequence[Any]) -> Any:
     if parquet:
         yield {
             "kind": "duckdb",
-            "text": f"SELECT * FROM read_parquet('{describe.download_url(row, parquet)}') LIMIT 5;",
+            "text": f"FROM read_parquet('{describe.download_url(row, parquet)}') LIMIT 5;",
         }
     address = services.identifier(row.name)
     yield {"kind": "dcat", "text": f"curl {address}.jsonld\ncurl {address}.ttl"}
