@@ -8,14 +8,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from wantong.border.exchange.policies.case import Case, digest
+
 ALGORITHM = "Ed25519"
 AUDIENCE = "wantong-data-plane"
 LIFETIME = timedelta(minutes=30)
+
+
+def terms_folder(run: Path, transfer_id: str) -> Path:
+    """Where the sealed cases of a transfer lie, which the control plane writes and the data plane reads."""
+    return run / "terms" / transfer_id
+
+
+def terms(run: Path, transfer_id: str, name: str) -> Case:
+    """The sealed case ``name`` of a transfer. Raises :class:`BadAccess` if it is not there whole."""
+    try:
+        sealed = (terms_folder(run, transfer_id) / name).read_bytes()
+    except OSError:
+        raise BadAccess("its terms are not here") from None
+    if digest(sealed) != name:
+        raise BadAccess("its terms are not those that were sealed")
+    return Case.read(sealed)
 
 
 class BadAccess(Exception):
@@ -24,11 +43,15 @@ class BadAccess(Exception):
 
 @dataclass(frozen=True)
 class Access:
-    """What a good token opens; ``begins`` and ``ends`` are Unix seconds, set when it is read."""
+    """What a good token opens; ``begins`` and ``ends`` are Unix seconds, set when it is read.
+
+    ``terms`` names the sealed case that every request must meet, empty if none need be.
+    """
 
     transfer_id: str
     agreement_id: str
     receiver: str
+    terms: str = ""
     begins: int = 0
     ends: int = 0
 
@@ -44,6 +67,7 @@ def issue(key: OKPKey, access: Access, now: datetime, audience: str = AUDIENCE) 
         "sub": access.transfer_id,
         "agr": access.agreement_id,
         "rcv": access.receiver,
+        "trm": access.terms,
         "iat": int(now.timestamp()),
         "exp": int((now + LIFETIME).timestamp()),
     }
@@ -70,8 +94,7 @@ def read(token: str, key: OKPKey, audience: str = AUDIENCE) -> Access:
         claims, header = decoded.claims, decoded.header
         if header.get("typ") != "wantong-access+jwt" or claims["aud"] != audience:
             raise BadAccess("not an access token")
-        return Access(
-            str(claims["sub"]), str(claims["agr"]), str(claims["rcv"]), int(claims["iat"]), int(claims["exp"])
-        )
+        opens = (str(claims[name]) for name in ("sub", "agr", "rcv", "trm"))
+        return Access(*opens, int(claims["iat"]), int(claims["exp"]))
     except (JoseError, KeyError, ValueError, TypeError) as error:
         raise BadAccess(f"{type(error).__name__}") from None

@@ -17,7 +17,6 @@ from wantong.border.exchange.models import Agreement, Dataset, Negotiation, Rece
 from wantong.border.exchange.problems import BadMetadata, UnknownProcess
 from wantong.border.gate.declarations.models import Holding
 from wantong.border.trust import services as trust
-from wantong.ground.http.auth import require
 from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["exchange"])
@@ -47,6 +46,13 @@ class Reason(Schema):
     reason: str
 
 
+class NewStanding(Schema):
+    """Where a participant is and what kinds of body it is, by the codes of the policies' data."""
+
+    place: str
+    kinds: tuple[str, ...] = ()
+
+
 class NewTransfer(Schema):
     """The agreement under which data is asked for, and the form in which: a file, or another that is offered."""
 
@@ -67,6 +73,13 @@ def peers(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for peer in trust.peers()
     ]
+
+
+@router.put("/peers/{participant_id}/standing")
+def standing(request: HttpRequest, participant_id: str, said: NewStanding) -> dict[str, Any]:
+    """Record where a peer (or this node) is and what kinds of body it is: terms on place and receiver rest on it."""
+    row = services.record_standing(request.auth, participant_id, said.place, said.kinds)
+    return {"participant_id": row.participant_id, "place": row.place, "kinds": row.kinds, "at": row.at}
 
 
 @router.get("/catalogue", auth=None)
@@ -202,12 +215,15 @@ def received(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.get("/received/{transfer_id}/data")
 def received_data(request: HttpRequest, transfer_id: str) -> FileResponse:
-    """The data itself, as it stands now: who withdrew is struck, what has reached its term is gone (404)."""
-    row = ReceivedDataset.objects.filter(transfer__id=transfer_id).first()
+    """The data itself, as it stands now: who withdrew is struck, what has reached its term is gone (404).
+
+    Only within the agreement (403 beyond it). Where that counts uses, each request is one, unless it repeats an
+    ``Idempotency-Key``.
+    """
     held = Holding.objects.filter(
         declaration__transfer_id=transfer_id, declaration__direction="import", deleted_at=None
     ).first()
-    if row is None or held is None:
+    if held is None:
         raise UnknownProcess(process=transfer_id)
-    require(request.auth, "declarer", "approver", "operator")
+    row = services.use(request.auth, transfer_id, request.headers.get("Idempotency-Key", ""))
     return FileResponse(Path(held.path).open("rb"), as_attachment=True, filename=row.filename)

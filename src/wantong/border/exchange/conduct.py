@@ -16,10 +16,12 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from wantong.border.exchange import machine, terms
+from wantong.border.exchange import enforcement, machine, terms
 from wantong.border.exchange import negotiation as n
 from wantong.border.exchange import transfer as t
 from wantong.border.exchange.models import Dataset, Negotiation, Offer, Transfer
+from wantong.border.exchange.problems import TermsNotUnderstood, TermsUnmet
+from wantong.ground.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,11 @@ class ByTheBook:
     def negotiation(self, process: Negotiation) -> Move:
         match process.role, process.state:
             case (machine.PROVIDER, n.REQUESTED | n.ACCEPTED):
-                return Send("agreement") if may_agree(process) else Wait("agreement")
+                return against(process) or (Send("agreement") if may_agree(process) else Wait("agreement"))
             case (machine.PROVIDER, n.VERIFIED):
                 return Send("finalized")
             case (machine.CONSUMER, n.OFFERED):
-                return Wait("offer")
+                return against(process) or Wait("offer")
             case (machine.CONSUMER, n.AGREED):
                 agreed = process.agreement or {}
                 if agreed.get("target") == process.dataset_id and terms.same(agreed, process.offer):
@@ -88,6 +90,23 @@ class ByTheBook:
             case (machine.CONSUMER, t.STARTED):
                 return Fetch()
         return None
+
+
+def against(process: Negotiation) -> Move:
+    """What speaks against the terms on the table: not understood or out of the question, they end the negotiation.
+
+    Where something is not known at the provider (what kind of body the peer is, say), a person must find out first.
+    """
+    if words := enforcement.not_understood(process.offer):
+        said: Problem = TermsNotUnderstood(words=list(words))
+    else:
+        decision = enforcement.prospect(process)
+        if decision.permitted:
+            return None
+        if decision.permitted is None:
+            return Wait("terms") if process.role == machine.PROVIDER else None
+        said = TermsUnmet.of(decision)
+    return Send("termination", {"code": said.slug}, reason=said.explain("en")["detail"][:1000])
 
 
 def may_agree(process: Negotiation) -> bool:

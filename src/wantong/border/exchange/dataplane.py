@@ -2,7 +2,9 @@
 
 ``GET /data/<transfer>/manifest`` tells size and digests; ``GET /data/<transfer>`` sends the payload. A payload is
 *claimed* before its first byte leaves: from then on the gate cannot take it back, and before that nothing has left.
-What was sent is metered in ``run/meter/<transfer>.jsonl``, one line a request, for the control plane to read.
+Where the agreement has terms that may end, each request is decided under them, and again before every piece: a window
+that closes cuts the stream. What was sent is metered in ``run/meter/<transfer>.jsonl``, one line a request, for the
+control plane to read.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from wantong.border.exchange import access
+from wantong.border.exchange.policies.case import Case
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
 from wantong.ground.config import NodeConfig
@@ -56,6 +60,8 @@ def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
 class _Plane:
     def __init__(self, config: NodeConfig, key: OKPKey) -> None:
         self._config, self._key = config, key
+        # a case is named by its digest: what was read once stays true
+        self._terms = lru_cache(maxsize=256)(partial(access.terms, config.run))
 
     async def live(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -63,8 +69,8 @@ class _Plane:
     async def manifest(self, request: Request) -> Response:
         """The manifest of a payload that waits or has begun to leave."""
         transfer = request.path_params["transfer"]
-        if refusal := self._refuse(request, transfer):
-            return refusal
+        if isinstance(admitted := self._admit(request, transfer), Response):
+            return admitted
         parcel = await asyncio.to_thread(self._look, transfer)
         if parcel is None:
             return _gone()
@@ -73,8 +79,8 @@ class _Plane:
     async def payload(self, request: Request) -> Response:
         """The payload, or the range of it that is asked for; ``If-Match`` holds it to one manifest."""
         transfer = request.path_params["transfer"]
-        if refusal := self._refuse(request, transfer):
-            return refusal
+        if isinstance(admitted := self._admit(request, transfer), Response):
+            return admitted
         wanted = request.headers.get("If-Match", "").strip('"')
         parcel = await asyncio.to_thread(self._look, transfer)
         if parcel is not None and wanted in ("", parcel.manifest["sha256"]) and request.method == "GET":
@@ -100,7 +106,7 @@ class _Plane:
         status = 206 if partial else 200
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        body = self._send(transfer, parcel.payload, first, last, size)
+        body = self._send(transfer, parcel.payload, first, last, size, admitted)
         return StreamingResponse(body, status_code=status, headers=headers)
 
     def _look(self, transfer: str) -> outgoing.Parcel | None:
@@ -108,27 +114,35 @@ class _Plane:
             return outgoing.ready(self._config.outgoing, transfer)
         return outgoing.claim(self._config.outgoing, transfer)
 
-    def _refuse(self, request: Request, transfer: str) -> Response | None:
+    def _admit(self, request: Request, transfer: str) -> Response | Case | None:
+        """The terms under which the payload may be had now, None if any will do, or the refusal."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
             if scheme.lower() != "bearer":
                 raise access.BadAccess("no bearer token")
             if not outgoing.is_name(transfer):
                 raise access.BadAccess("no such name")
-            access.check(token, self._key, transfer, datetime.now(UTC))
+            opened = access.check(token, self._key, transfer, datetime.now(UTC))
+            case = self._terms(transfer, opened.terms) if opened.terms else None
         except access.BadAccess as error:
             logger.warning("data.refused", transfer=transfer[:64], reason=str(error))
             return _problem(401, "unauthenticated", {"WWW-Authenticate": "Bearer"})
-        return None
+        if case is not None and (unmet := _unmet(case)):
+            logger.warning("data.refused", transfer=transfer, reason=unmet)
+            return _problem(403, "terms-unmet", {})
+        return case
 
     async def _send(
-        self, transfer: str, path: Path, first: int, last: int, size: int
+        self, transfer: str, path: Path, first: int, last: int, size: int, case: Case | None
     ) -> AsyncIterator[bytes | memoryview]:
         begun, sent = time.time(), 0
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY)
         try:
             os.posix_fadvise(descriptor, first, last - first + 1, os.POSIX_FADV_SEQUENTIAL)
             while first + sent <= last:
+                if case is not None and (unmet := _unmet(case)):
+                    # cut, not completed: what is left does not cross
+                    raise PermissionError(f"the terms have ended: {unmet}")
                 piece = await _read(descriptor, min(PIECE, last - first - sent + 1), first + sent)
                 if not piece:
                     raise OSError("the payload is shorter than its manifest says")
@@ -147,6 +161,16 @@ class _Plane:
             with contextlib.suppress(OSError):
                 meter(self._config, transfer, line)
             logger.info("data.sent", transfer=transfer, first=first, sent=sent, end=ended)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _unmet(case: Case) -> str:
+    """Why the terms do not permit it at this moment; empty if they do."""
+    decision = case.decide(_now())
+    return "" if decision.permitted else ", ".join(f"{why.code} {why.left}" for why in decision.why)
 
 
 async def _read(descriptor: int, length: int, offset: int) -> bytes | memoryview:

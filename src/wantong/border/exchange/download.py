@@ -57,6 +57,10 @@ class Changed(Exception):
     """The payload is not the one of the manifest any more (412): it was made anew."""
 
 
+class Ended(Exception):
+    """The agreement's terms do not permit it any more (403 of the type ``terms-unmet``)."""
+
+
 class Lie(Exception):
     """The peer sent what its own manifest denies; the text says what."""
 
@@ -182,6 +186,12 @@ def _check_range(response: http.client.HTTPResponse, start: int, size: int) -> N
 def _expect(response: http.client.HTTPResponse, status: int) -> None:
     if response.status == status:
         return
+    if response.status == 403 and response.headers.get_content_type() == "application/problem+json":
+        # told apart by its type: no fresh token would help
+        with contextlib.suppress(ValueError, RecursionError):
+            told = json.loads(b"".join(_pieces(response, 1 << 16, CHUNK_TIMEOUT)))
+            if isinstance(told, dict) and str(told.get("type", "")).endswith("/terms-unmet"):
+                raise Ended
     if response.status in (401, 403):
         raise Denied
     if response.status in (404, 410):

@@ -14,7 +14,15 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import catalogue, formats, messages, receiving, reconciling, schemas
+from wantong.border.exchange import (
+    catalogue,
+    enforcement,
+    formats,
+    messages,
+    receiving,
+    reconciling,
+    schemas,
+)
 from wantong.border.exchange.models import Dataset
 from wantong.border.exchange.processes import base_address
 from wantong.border.exchange.visibility import visible
@@ -134,7 +142,9 @@ def catalog_request(asked: Incoming) -> receiving.Answer:
     if earlier and page:
         links["previous"] = f"{base}/catalog/request?{urlencode({'before': page[0].id})}"
     service = catalogue.service(base)
-    datasets = [_described(row, service, root=False) for row in page]
+    viewer = enforcement.Viewer(asked.caller.peer)
+    described = (_described(row, service, viewer, root=False) for row in page)
+    datasets = [dataset for dataset in described if dataset is not None]
     body = catalogue.catalog(f"{base}#catalog", config.current().participant_id, service, datasets)
     return receiving.Answer(200, body, links)
 
@@ -143,14 +153,23 @@ def catalog_request(asked: Incoming) -> receiving.Answer:
 def dataset(asked: Incoming, dataset_id: str) -> receiving.Answer:
     """``GET /catalog/datasets/:id``."""
     row = visible(asked.caller.peer).filter(id=dataset_id).prefetch_related("offers").first()
-    if row is None:
+    viewer = enforcement.Viewer(asked.caller.peer)
+    described = _described(row, catalogue.service(base_address()), viewer, root=True) if row else None
+    if described is None:
         raise receiving.Refused(404, "there is no such dataset")
-    return receiving.Answer(200, _described(row, catalogue.service(base_address()), root=True))
+    return receiving.Answer(200, described)
 
 
-def _described(row: Dataset, service: messages.Message, *, root: bool) -> messages.Message:
-    offers = [offer.policy for offer in row.offers.all()]  # type: ignore[attr-defined]  # prefetched
-    return catalogue.dataset(row, offers, service, root=root, formats=formats.of(row))
+def _described(
+    row: Dataset, service: messages.Message, viewer: enforcement.Viewer, *, root: bool
+) -> messages.Message | None:
+    """A dataset with the offers that who asks might take up; None if there is none for him."""
+    offers = [
+        offer.policy
+        for offer in row.offers.all()  # type: ignore[attr-defined]  # prefetched
+        if viewer.may_take_up(offer.policy, row)
+    ]
+    return catalogue.dataset(row, offers, service, root=root, formats=formats.of(row)) if offers else None
 
 
 def state(family: str) -> View:

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import access, blobs, formats, messages, sending, supply, terms, transfer
+from wantong.border.exchange import (
+    access,
+    blobs,
+    enforcement,
+    formats,
+    messages,
+    sending,
+    supply,
+    terms,
+    transfer,
+)
 from wantong.border.exchange.conduct import Send
 from wantong.border.exchange.machine import PROVIDER
 from wantong.border.exchange.models import Dataset, Transfer
+from wantong.border.exchange.policies import Decision
+from wantong.border.exchange.problems import TermsUnmet
 from wantong.border.exchange.processes import lock
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.consignment import JURISDICTIONS, LONGEST_TITLE, Consignment
+from wantong.border.gate.declarations.models import Declaration, State
 from wantong.border.trust import keys
 from wantong.ground import config
 from wantong.ground.actors import Actor, system
+from wantong.ground.outbox import services as outbox
 from wantong.ground.problems import Problem
 
 logger = structlog.get_logger(__name__)
 
 EXCHANGE = system("exchange")
+LONGEST_WATCH = timedelta(days=1)
 # what a request without a purpose is for: the gate wants every consignment to have one
 OPEN_PURPOSE, NO_PURPOSE = "open-data", "unspecified"
 
@@ -41,6 +57,10 @@ def declare(pid: str) -> None:
     if process.peer.foreign and dataset.facts.get("is_personal") is not False:
         # it could not be told of a withdrawal, nor keep the duties that travel with such data
         end(pid, "personal data goes only to nodes that keep the duties that come with it")
+        return
+    decision = enforcement.admit(process)
+    if not decision.permitted:
+        end(pid, *unmet(decision))
         return
     try:
         papers = supply.supplied(process, dataset, consignment(process, dataset))
@@ -79,21 +99,58 @@ def consignment(process: Transfer, dataset: Dataset) -> Consignment:
         transfer_id=process.id,
         agreement_id=process.agreement.id,
         subject_column=dataset.subject_column,
+        retain_until=enforcement.retain_until(policy, timezone.now()),
         publisher=dataset.published_by,
     )
 
 
 def released(transfer_id: str) -> None:
-    """The gate lets the payload go: tell the peer where it is. Once more for one that was taken back and made anew."""
+    """The gate lets the payload go: tell the peer where it is. Once more for one that was taken back and made anew.
+
+    The use is taken in the same transaction; if by now the terms do not permit it, the transfer ends instead.
+    """
     with transaction.atomic():
         process = lock(Transfer, f"urn:uuid:{transfer_id}")
-        if process is None:
+        if process is None or process.state in transfer.MACHINE.final:
+            return
+        decision = enforcement.take(process)
+        if not decision.permitted:
+            _terminate(process, *unmet(decision))
             return
         # STARTED: made anew before the peer has noticed; his token opens the new payload too
         if process.state == transfer.REQUESTED or (
             process.state == transfer.SUSPENDED and process.suspended_by == PROVIDER
         ):
             sending.queue(process, Send("start"))
+        _watch(process)
+
+
+def watch(pid: str) -> None:
+    """Time has passed: a transfer whose terms have ended ends; one that goes on is looked at again. Idempotent."""
+    with transaction.atomic():
+        process = lock(Transfer, pid)
+        if process is None or process.state in transfer.MACHINE.final:
+            return
+        decision = enforcement.admit(process)
+        if decision.permitted:
+            _watch(process)
+        else:
+            _terminate(process, *unmet(decision))
+
+
+def _watch(process: Transfer) -> None:
+    wait = enforcement.next_turn(process)
+    if wait is not None:
+        # a transfer lives for minutes: what lies far ahead is not waited for in one piece
+        outbox.publish(
+            "exchange.terms", f"terms:{process.pid}", {"pid": process.pid}, delay=min(wait, LONGEST_WATCH)
+        )
+
+
+def unmet(decision: Decision) -> tuple[str, str]:
+    """Why a transfer ends under its terms, as the peer is told: a text and the problem's slug."""
+    problem = TermsUnmet.of(decision)
+    return problem.explain("en")["detail"], problem.slug
 
 
 def held(transfer_id: str) -> None:
@@ -109,12 +166,16 @@ def held(transfer_id: str) -> None:
             process.save(update_fields=["waiting_for", "updated_at"])
 
 
-def end(pid: str, reason: str) -> None:
-    """Terminate a transfer from our side, if it is not over."""
+def end(pid: str, reason: str, code: str = "") -> None:
+    """Terminate a transfer from our side, if it is not over. ``code`` is the slug of a problem."""
     with transaction.atomic():
         process = lock(Transfer, pid)
         if process is not None and process.state not in transfer.MACHINE.final:
-            sending.queue(process, Send("termination", reason=reason[:500]))
+            _terminate(process, reason, code)
+
+
+def _terminate(process: Transfer, reason: str, code: str) -> None:
+    sending.queue(process, Send("termination", {"code": code} if code else None, reason=reason[:500]))
 
 
 def data_address(process: Transfer) -> messages.Message:
@@ -122,7 +183,9 @@ def data_address(process: Transfer) -> messages.Message:
     if form := formats.get(process.format):
         return form.data_address(process)
     node = config.current()
-    opens = access.Access(process.id, process.agreement.id, process.peer.participant_id)
+    opens = access.Access(
+        process.id, process.agreement.id, process.peer.participant_id, enforcement.seal(process)
+    )
     token = access.issue(keys.own(keys.DATA), opens, timezone.now())
     return messages.data_address(f"{node.data_url}/data/{process.id}", token, foreign=process.peer.foreign)
 
@@ -133,14 +196,30 @@ def ended(process: Transfer) -> None:
     What the data plane has claimed has left, whatever the receiver says of it: it counts as delivered even if he
     has terminated the transfer.
     """
+    enforcement.unseal(process)
+    # taken back before it is looked at: from then on it has left or never will
+    outgoing.take_back(config.current().outgoing, process.id)
+    left = outgoing.has_left(config.current().outgoing, process.id) or _is_delivered(process)
+    if not left:
+        enforcement.give_back(process.id)
+        enforcement.give_back(enforcement.onward(process.id))
     if not process.declaration_id:
         return
     if form := formats.get(process.format):
         form.ended(process)
-    elif outgoing.has_left(config.current().outgoing, process.id):
+    elif left:
         gate.delivered(peer_actor(process), process.id)
     else:
         gate.abandoned(EXCHANGE, process.id, "export", process.reason or "the transfer has ended")
+
+
+def _is_delivered(process: Transfer) -> bool:
+    """Whether the gate knows it has left; the parcel itself is deleted once that is on record."""
+    states = (State.DELIVERED, State.RECEIPTED)
+    return (
+        bool(process.declaration_id)
+        and Declaration.objects.filter(id=process.declaration_id, state__in=states).exists()
+    )
 
 
 def meter(transfer_id: str) -> dict[str, Any]:

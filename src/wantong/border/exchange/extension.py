@@ -22,11 +22,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import exporting, reconciling, transfer, wire
+from wantong.border.exchange import enforcement, exporting, reconciling, transfer, wire
 from wantong.border.exchange.dsp import caller_of, read_body
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Message, Transfer
-from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable, UnknownProcess
+from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable, TermsUnmet, UnknownProcess
 from wantong.border.gate.declarations import receiving as gate
 from wantong.border.gate.declarations.models import Action
 from wantong.border.trust import services as trust
@@ -58,11 +58,14 @@ def card(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def fresh_access(request: HttpRequest, pid: str) -> HttpResponse:
-    """A new data address for a started transfer of the caller's."""
+    """A new data address for a started transfer of the caller's, while its terms permit it."""
     caller, _ = incoming(request, "POST")
     process = _mine(caller, pid, PROVIDER)
     if process.state != transfer.STARTED:
         raise UnknownProcess(process=pid)
+    decision = enforcement.admit(process)
+    if not decision.permitted:
+        raise TermsUnmet.of(decision)
     return JsonResponse(exporting.data_address(process))
 
 

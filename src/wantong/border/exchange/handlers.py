@@ -7,7 +7,16 @@ from datetime import timedelta
 import structlog
 from django.db import transaction
 
-from wantong.border.exchange import conduct, exporting, extension, importing, reconciling, sending, transfer
+from wantong.border.exchange import (
+    conduct,
+    enforcement,
+    exporting,
+    extension,
+    importing,
+    reconciling,
+    sending,
+    transfer,
+)
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Negotiation, Transfer
 from wantong.border.exchange.processes import FAMILIES, lock
@@ -45,6 +54,11 @@ def declare(event: Event) -> None:
     exporting.declare(event.payload["pid"])
 
 
+@outbox.handler("exchange.terms")
+def watch(event: Event) -> None:
+    exporting.watch(event.payload["pid"])
+
+
 @outbox.handler("exchange.fetch")
 def fetch(event: Event) -> None:
     importing.fetch(event.payload["pid"])
@@ -72,6 +86,9 @@ def held(event: Event) -> None:
 
 @outbox.handler("gate.refused")
 def refused(event: Event) -> None:
+    if event.payload["direction"] == "export":
+        # also data of others that was not passed on in the end
+        enforcement.give_back(enforcement.onward(event.payload["transfer_id"]))
     process = Transfer.objects.filter(id=event.payload["transfer_id"]).first()
     if process is None:
         return

@@ -12,10 +12,21 @@ from typing import Any, NoReturn
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from wantong.border.exchange import download, formats, messages, schemas, sending, terms, transfer, wire
+from wantong.border.exchange import (
+    download,
+    enforcement,
+    formats,
+    messages,
+    schemas,
+    sending,
+    terms,
+    transfer,
+    wire,
+)
 from wantong.border.exchange.conduct import Send
-from wantong.border.exchange.exporting import EXCHANGE, NO_PURPOSE, OPEN_PURPOSE, end
+from wantong.border.exchange.exporting import EXCHANGE, NO_PURPOSE, OPEN_PURPOSE, end, unmet
 from wantong.border.exchange.manifest import BadManifest, Manifest
 from wantong.border.exchange.models import ReceivedDataset, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
@@ -50,6 +61,11 @@ def fetch(pid: str) -> None:
     process = Transfer.objects.select_related("agreement", "peer").get(pid=pid)
     if process.state != transfer.STARTED or process.declaration_id:
         return
+    decision = enforcement.admit(process)
+    if decision.permitted is False:
+        discard(process)
+        end(pid, *unmet(decision))
+        return
     if process.data_address is None:
         # only after a restore does a node know that it has begun and not where the payload is
         renew(process)
@@ -62,6 +78,8 @@ def fetch(pid: str) -> None:
     try:
         manifest = _fetch_foreign(process) if process.peer.foreign else _fetch(process)
         declaration = gate.declare(EXCHANGE, _consignment(process, manifest))
+    except download.Ended:
+        reason = "the provider says that the terms do not permit it any more"
     except (_GiveUp, BadManifest, download.Lie) as error:
         reason = str(error)
     except Problem as problem:
@@ -315,5 +333,6 @@ def _consignment(process: Transfer, manifest: Manifest) -> Consignment:
         transfer_id=process.id,
         agreement_id=agreement.id,
         sha256=manifest.sha256,
+        retain_until=enforcement.retain_until(agreement.policy, timezone.now()),
         waybill=waybill,
     )

@@ -129,6 +129,46 @@ class Agreement(models.Model):
         return self.id
 
 
+class Use(models.Model):
+    """One use of data under an agreement: at the provider a delivery, at the consumer taking out or passing on.
+
+    ``key`` names what it was for, so that doing it again is the same use; ``number`` gives their order. One that was
+    given back did not take place.
+    """
+
+    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="uses")
+    key = models.CharField(max_length=200)
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+    returned_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("agreement", "number")
+        constraints = (
+            models.UniqueConstraint(fields=("agreement", "key"), name="exchange_use_once"),
+            models.UniqueConstraint(fields=("agreement", "number"), name="exchange_use_numbered"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.number}. use of {self.agreement_id}"
+
+
+class Standing(models.Model):
+    """Where a participant is and what kinds of body it is, as an operator here has recorded it.
+
+    The codes are those of ``policies/data/places.yaml`` and ``receivers.yaml``.
+    """
+
+    participant_id = models.CharField(max_length=200, primary_key=True)
+    place = models.CharField(max_length=20)
+    kinds = models.JSONField(default=list)
+    said_by = models.CharField(max_length=200)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.participant_id}: {self.place} {', '.join(self.kinds)}"
+
+
 class Transfer(Process):
     id = models.CharField(
         max_length=36, unique=True, help_text="the UUID in pid; names folders and gate declarations"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
 
+from wantong.border.exchange.policies import Decision, Party, Since
 from wantong.ground.problems import Problem
 
 
@@ -68,3 +71,52 @@ class PeerMisbehaves(Problem):
 
     slug: ClassVar[str] = "peer-misbehaves"
     status: ClassVar[int] = 502
+
+
+class TermsNotUnderstood(Problem):
+    """Terms that this node cannot keep: ``words`` in them mean nothing here, or nobody can know their value."""
+
+    slug: ClassVar[str] = "terms-not-understood"
+    status: ClassVar[int] = 422
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        return {**self.params, "words": ("、" if lang.startswith("zh") else ", ").join(self.params["words"])}
+
+
+class TermsUnmet(Problem):
+    """The terms do not permit this, or it is not known that they do; ``why`` is a list of reasons (:class:`Why`)."""
+
+    slug: ClassVar[str] = "terms-unmet"
+    status: ClassVar[int] = 403
+
+    @classmethod
+    def of(cls, decision: Decision) -> TermsUnmet:
+        """With the reasons of ``decision``."""
+        return cls(
+            why=[{name: _plain(value) for name, value in why._asdict().items()} for why in decision.why]
+        )
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        from wantong.border.exchange import words
+
+        return {**self.params, "reasons": words.reasons(self.params["why"], lang)}
+
+
+class BadStanding(Problem):
+    """What was recorded of a participant cannot be; ``reason`` says what."""
+
+    slug: ClassVar[str] = "bad-standing"
+    status: ClassVar[int] = 422
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, Party):
+        return {"id": value.id, "kinds": None if value.kinds is None else sorted(value.kinds)}
+    if isinstance(value, Since):
+        seconds = max(int((value.now - value.start).total_seconds()), 0)
+        return f"P{seconds // 86400}DT{seconds % 86400 // 3600}H{seconds % 3600 // 60}M"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return sorted(map(str, value)) if isinstance(value, (tuple, frozenset)) else str(value)

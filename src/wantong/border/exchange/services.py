@@ -18,6 +18,7 @@ from wantong.border.exchange import (
     blobs,
     catalogue,
     discovery,
+    enforcement,
     formats,
     messages,
     schemas,
@@ -27,15 +28,27 @@ from wantong.border.exchange import (
 )
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.conduct import Send
-from wantong.border.exchange.machine import CONSUMER, IllegalTransition
-from wantong.border.exchange.models import Agreement, Audience, Dataset, Negotiation, Offer, Transfer
+from wantong.border.exchange.machine import CONSUMER, PROVIDER, IllegalTransition
+from wantong.border.exchange.models import (
+    Agreement,
+    Audience,
+    Dataset,
+    Negotiation,
+    Offer,
+    ReceivedDataset,
+    Standing,
+    Transfer,
+)
+from wantong.border.exchange.policies import vocabulary
 from wantong.border.exchange.problems import (
     BadMetadata,
+    BadStanding,
     DatasetTaken,
     NotNow,
     PeerMisbehaves,
     PeerRefused,
     PeerUnreachable,
+    TermsUnmet,
     UnknownDataset,
     UnknownFormat,
     UnknownProcess,
@@ -47,6 +60,7 @@ from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
 from wantong.ground.http.idempotency import begin
+from wantong.ground.log import services as log
 
 # a peer that always links to one more page must come to an end
 MOST_PAGES = 1000
@@ -57,11 +71,13 @@ def publish_dataset(actor: Actor, path: Path, metadata: Metadata) -> Dataset:
     """Offer the file at ``path``: it is copied into the blob store and appears in the catalogue.
 
     The same file and metadata under the same id is the same act; another file under a taken id is not. Raises
-    NotAllowed, :class:`BadMetadata`, :class:`DatasetTaken`, OSError.
+    NotAllowed, :class:`BadMetadata`, :class:`TermsNotUnderstood`, :class:`DatasetTaken`, OSError.
     """
     require(actor, "declarer", "approver", "operator")
     if faults := metadata.faults():
         raise BadMetadata(reason="; ".join(faults)[:1000])
+    for offered in metadata.offers:
+        enforcement.check_understood(offered)
     with path.open("rb") as file:
         blob = blobs.store(config.current().blobs, file)
     identifier = metadata.id or f"urn:uuid:{uuid.uuid4()}"
@@ -202,8 +218,8 @@ def negotiate(
     """Ask a peer for an agreement on a dataset; the row's state advances as the two nodes talk.
 
     ``offer`` is one of the dataset's and ``title`` what it is called; without an offer the first one is looked up at
-    the peer, with the title. Raises NotAllowed,
-    UnknownPeer, :class:`UnknownDataset`, and what :func:`request_dataset` raises.
+    the peer, with the title. Raises NotAllowed, UnknownPeer, :class:`UnknownDataset`, :class:`TermsNotUnderstood`,
+    :class:`TermsUnmet`, and what :func:`request_dataset` raises.
     """
     require(actor, "declarer", "approver", "operator")
     peer = trust.peer(participant_id)
@@ -217,6 +233,7 @@ def negotiate(
         schemas.check(asked, "MessageOffer")
     except schemas.InvalidMessage as error:
         raise BadMetadata(reason=f"not an offer: {error.reasons[0]}") from None
+    enforcement.check_request(dataset_id, asked)
     begin()  # the peer has been asked: nobody is waited for while we write
     with transaction.atomic():
         process = Negotiation.objects.create(
@@ -236,9 +253,17 @@ def negotiate(
 def decide_negotiation(actor: Actor, pid: str, act: str, reason: str = "") -> Negotiation:
     """A person's word on a negotiation that waits: ``agree`` or ``accept`` (what is on the table), or ``terminate``.
 
-    Raises NotAllowed, :class:`UnknownProcess`, :class:`NotNow`.
+    To terms that are not understood or cannot be kept nobody can agree, and at the provider not to ones of which it
+    is not known. Raises NotAllowed, :class:`UnknownProcess`, :class:`NotNow`, :class:`TermsNotUnderstood`,
+    :class:`TermsUnmet`.
     """
     require(actor, "approver", "operator")
+    if act != "terminate":
+        process = negotiation(pid)
+        enforcement.check_understood(process.offer)
+        decision = enforcement.prospect(process)
+        if decision.permitted is False or (decision.permitted is None and process.role == PROVIDER):
+            raise TermsUnmet.of(decision)
     kind = {"agree": "agreement", "accept": "accepted", "terminate": "termination"}[act]
     return _act(actor, Negotiation, pid, act, kind, reason)
 
@@ -246,7 +271,8 @@ def decide_negotiation(actor: Actor, pid: str, act: str, reason: str = "") -> Ne
 def request_transfer(actor: Actor, agreement_id: str, form: str = messages.PULL) -> Transfer:
     """Ask for the data of an agreement in force, as a file or in another :mod:`form <.formats>`.
 
-    Raises NotAllowed, :class:`UnknownProcess`, :class:`UnknownFormat`, UnknownPeer.
+    Raises NotAllowed, :class:`UnknownProcess`, :class:`UnknownFormat`, UnknownPeer, and :class:`TermsUnmet` if its
+    terms do not permit it now.
     """
     require(actor, "declarer", "approver", "operator")
     if not formats.known(form):
@@ -262,7 +288,7 @@ def request_transfer(actor: Actor, agreement_id: str, form: str = messages.PULL)
     peer = trust.peer(agreement.peer.participant_id)
     identifier = str(uuid.uuid4())
     with transaction.atomic():
-        process = Transfer.objects.create(
+        process = Transfer(
             pid=f"urn:uuid:{identifier}",
             id=identifier,
             role=CONSUMER,
@@ -272,8 +298,59 @@ def request_transfer(actor: Actor, agreement_id: str, form: str = messages.PULL)
             agreement=agreement,
             format=form,
         )
+        decision = enforcement.admit(process)
+        if decision.permitted is False:
+            raise TermsUnmet.of(decision)
+        process.save(force_insert=True)
         sending.queue(process, Send("request"))
     return process
+
+
+def record_standing(actor: Actor, participant_id: str, place: str, kinds: Sequence[str]) -> Standing:
+    """Write down where a participant (a peer, or this node) is and what kinds of body it is.
+
+    ``place`` is a code of ``policies/data/places.yaml`` within its jurisdiction, ``kinds`` of ``receivers.yaml``.
+    Raises NotAllowed, UnknownPeer, :class:`BadStanding`.
+    """
+    require(actor, "operator", "approver")
+    own = participant_id == config.current().participant_id
+    jurisdiction = config.current().jurisdiction if own else trust.peer(participant_id).jurisdiction
+    trees = vocabulary.load().trees
+    code = trees["places"].code(place)
+    if trees["places"].lies_in(code, enforcement.PLACES[jurisdiction]) is not True:
+        raise BadStanding(reason=f"{place[:40]} is no place within {enforcement.PLACES[jurisdiction]}")
+    if strange := [kind for kind in kinds if kind not in trees["receivers"].broader]:
+        raise BadStanding(reason=f"{str(strange[0])[:40]} is no kind of body")
+    with transaction.atomic():
+        row, _ = Standing.objects.update_or_create(
+            participant_id=participant_id,
+            defaults={
+                "place": code,
+                "kinds": sorted(set(kinds)),
+                "said_by": actor.id,
+                "at": timezone.now(),
+            },
+        )
+        log.record(
+            "exchange.standing",
+            {"participant": participant_id, "place": row.place, "kinds": row.kinds},
+            row.at,
+        )
+    return row
+
+
+def use(actor: Actor, transfer_id: str, key: str = "") -> ReceivedDataset:
+    """Take out data that was received, within its agreement: what comes back may be read now.
+
+    Where uses are counted, the same ``key`` is the same use. Raises NotAllowed, :class:`UnknownProcess`,
+    :class:`TermsUnmet`.
+    """
+    require(actor, "declarer", "approver", "operator")
+    row = ReceivedDataset.objects.filter(transfer__id=transfer_id).select_related("transfer").first()
+    if row is None:
+        raise UnknownProcess(process=transfer_id)
+    enforcement.take_out(row, f"use:{key or uuid.uuid4()}"[:200])
+    return row
 
 
 def terminate_transfer(actor: Actor, pid: str, reason: str) -> Transfer:

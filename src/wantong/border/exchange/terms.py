@@ -20,6 +20,8 @@ FIELDS: Final = "https://w3id.org/wantong/field"
 # exchange.supply, not by whoever evaluates the policy of a single transfer
 REQUEST: Final = "https://w3id.org/wantong/request"
 DELIVERY: Final = "https://w3id.org/wantong/delivery"
+# calls of a query service on one day
+CALLS_PER_DAY: Final = "https://w3id.org/wantong/callsPerDay"
 RULES: Final = ("permission", "prohibition", "obligation")
 
 
@@ -91,7 +93,12 @@ def same(one: Mapping[str, Any], another: Mapping[str, Any]) -> bool:
 
 def purpose_of(policy: Mapping[str, Any]) -> str:
     """The purpose a request or agreement names, or an empty string."""
-    return next((str(right) for right in _operands(policy, PURPOSE, "eq") if isinstance(right, str)), "")
+    return named(policy, PURPOSE)
+
+
+def named(policy: Mapping[str, Any], left: str) -> str:
+    """What a permission says that ``left`` is, or an empty string."""
+    return next((str(right) for right in _operands(policy, left, "eq") if isinstance(right, str)), "")
 
 
 def fields_of(policy: Mapping[str, Any]) -> list[str]:

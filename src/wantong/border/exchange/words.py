@@ -7,11 +7,13 @@ none is shown as it is written: nothing that was agreed on is left out because n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from typing import Any
 
 from wantong.border.exchange import terms
+from wantong.border.exchange.policies import values, vocabulary
 from wantong.ground import i18n
 
 MOST_LIMITS = 100
@@ -21,6 +23,7 @@ _DURATION = re.compile(
     r"(?:T(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,5})M)?(?:(?P<seconds>\d{1,6})S)?)?",
     re.ASCII,
 )
+_BAY = timezone(timedelta(hours=8))
 _TOGETHER = ("and", "or", "xone", "andSequence")
 
 
@@ -52,6 +55,43 @@ def clauses(policy: Mapping[str, Any], lang: str) -> list[Clause]:
     ]
 
 
+def reasons(why: Iterable[Mapping[str, Any]], lang: str) -> str:
+    """The reasons of a decision (the ``why`` of :class:`.problems.TermsUnmet`) as one text."""
+    return ("；" if lang.startswith("zh") else "; ").join(
+        dict.fromkeys(_reason(one, lang) for one in list(why)[:MOST_LIMITS])
+    )
+
+
+def _reason(why: Mapping[str, Any], lang: str) -> str:
+    left, operator, actual = _term(why["left"]), str(why["operator"]), why["actual"]
+    known = _actual(left, actual, lang)
+    return i18n.t(
+        f"policy.why.{why['code']}",
+        lang,
+        limit=_sentence(left, operator, why["right"], lang)
+        if left
+        else _word("odrl.operator", operator, lang),
+        left=_word("odrl.left", left, lang),
+        written=" ".join(filter(None, (left, operator, _values("", why["right"], lang)))),
+        actual=known,
+        action=_action(actual, lang) if isinstance(actual, str) else "",
+        rule=why["rule"],
+        constraint=why["constraint"],
+    )
+
+
+def _actual(left: str, value: Any, lang: str) -> str:
+    if isinstance(value, Mapping) and "kinds" in value:
+        kinds = value["kinds"]
+        told = (
+            _values(left, kinds, lang)
+            if kinds
+            else i18n.t("policy.kinds.none" if kinds == [] else "policy.kinds.unknown", lang)
+        )
+        return f"{value['id']}（{told}）" if lang.startswith("zh") else f"{value['id']} ({told})"
+    return "" if value is None else _values(left, value, lang)
+
+
 def _rules(value: Any) -> list[Mapping[str, Any]]:
     rules = value if isinstance(value, list) else [value]
     return [rule for rule in rules[:MOST_LIMITS] if isinstance(rule, Mapping)]
@@ -69,7 +109,12 @@ def _limit(limit: Mapping[str, Any], lang: str, deep: int) -> str:
             parts = [_limit(part, lang, deep - 1) for part in inner]
             return i18n.t(f"odrl.together.{name}", lang, limits=_row(parts, lang))
     left, operator = _term(limit.get("leftOperand")), _term(limit.get("operator"))
-    right = _values(left, limit.get("rightOperand", limit.get("rightOperandReference")), lang)
+    right = limit.get("rightOperand", limit.get("rightOperandReference"))
+    return _sentence(left, "lteq" if operator == "term-lteq" else operator, right, lang)
+
+
+def _sentence(left: str, operator: str, value: Any, lang: str) -> str:
+    right = _values(left, value, lang)
     whole = f"odrl.limit.{left}.{operator}"
     if whole in i18n.catalogue():
         return i18n.t(whole, lang, right=right)
@@ -96,11 +141,29 @@ def _values(left: str, value: Any, lang: str) -> str:
     if isinstance(value, Mapping):
         value = value.get("@value", value.get("@id", ""))
     said = str(value)[:300]
-    if left == "purpose":
-        return _word("purpose", said, lang)
-    if left in ("elapsedTime", "delayPeriod", "timeInterval"):
-        return _span(said, lang)
-    return _word("odrl.place", said, lang) if left == "spatial" else said
+    match left:
+        case "purpose":
+            return _word("purpose", said, lang)
+        case "elapsedTime" | "delayPeriod" | "timeInterval" | "meteredTime":
+            return _span(said, lang)
+        case "dateTime":
+            return _instant(said)
+        case "spatial":
+            return _word("odrl.place", vocabulary.load().trees["places"].code(said), lang)
+        case "delivery":
+            return _word("odrl.delivery", said, lang)
+        case "recipient":
+            return _word("odrl.kind", said, lang)
+    return said
+
+
+def _instant(said: str) -> str:
+    """A time with its zone by the bay's clock (all three places are at UTC+8); a date, or one without, as it is written."""
+    try:
+        ((first, last),) = values.instants(said)
+    except (values.NotUnderstood, ValueError):
+        return said
+    return f"{first.astimezone(_BAY):%Y-%m-%d %H:%M} (UTC+8)" if first == last else said
 
 
 def _span(said: str, lang: str) -> str:
@@ -115,11 +178,13 @@ def _span(said: str, lang: str) -> str:
 
 
 def _term(value: Any) -> str:
-    """The last part of a term: ``odrl:purpose`` and ``http://www.w3.org/ns/odrl/2/purpose`` are one."""
+    """A term as it is known: ``odrl:purpose`` and ``http://www.w3.org/ns/odrl/2/purpose`` are one.
+
+    A word of somebody else's vocabulary stays whole: it may mean something else than ours of the same name.
+    """
     if isinstance(value, Mapping):
         value = value.get("@id")
-    text = str(value or "")[:300]
-    return text.rpartition("/")[2].rpartition("#")[2].removeprefix("odrl:")
+    return vocabulary.term(str(value or ""))[:300].removeprefix("https://w3id.org/wantong/")
 
 
 def _word(family: str, term: str, lang: str) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
+from django.dispatch import Signal
 from django.utils import timezone
 
 from wantong.border.gate.declarations import deliverable
@@ -95,7 +97,9 @@ def accept(declaration_id: uuid.UUID | str) -> None:
             size=declaration.payload_size,
             subject_column=waybill.get("subject_column", ""),
         )
-        until = _day(waybill.get("retain_until"))
+        # the earlier of what the sender's gate and what the agreement says
+        terms = (_day(waybill.get("retain_until")), declaration.retain_until)
+        until = min((day for day in terms if day), default=None)
         own = projection.decision["assessment"]["obligations"]
         for kind in dict.fromkeys([*waybill.get("obligations", ()), *own]):
             Obligation.objects.create(
@@ -161,31 +165,53 @@ def _day(text: Any) -> dt.date | None:
 # --- after acceptance -------------------------------------------------------------------------------------------
 
 
+onward = Signal()
+"""Data that came here is to be passed on: sent with ``imported`` (its declaration), ``to_jurisdiction``, ``receiver``,
+``purpose``, ``fields`` and ``transfer_id``. Who is connected raises a Problem to forbid it: what binds the data beside
+its obligations, such as the agreement under which it came."""
+
+
 def onward_check(dataset_id: str, to_jurisdiction: str, purpose: str, *, payload_sha256: str = "") -> None:
-    """Whether data that came here may go on to ``to_jurisdiction`` for ``purpose``.
+    """Whether the obligations of data that came here let it go on to ``to_jurisdiction`` for ``purpose``.
 
     Data is known by its dataset or, whatever it is called now, by its payload. Raises OnwardForbidden naming the
     obligation; data that never came from elsewhere is free.
     """
-    held = Obligation.objects.filter(
-        declaration__direction=Direction.IMPORT, declaration__holding__deleted_at=None
-    ).select_related("declaration")
-    for duty in held.filter(declaration__dataset_id=dataset_id) | held.filter(
-        declaration__holding__sha256=payload_sha256 or "-"
-    ):
-        area, allowed = duty.scope.get("area"), duty.scope.get("purpose")
-        if (area and to_jurisdiction not in area) or (allowed and purpose != allowed):
-            raise OnwardForbidden(obligation=duty.kind, citation=duty.citation)
+    for imported in _held(dataset_id, payload_sha256):
+        for duty in imported.obligations.all():
+            area, allowed = duty.scope.get("area"), duty.scope.get("purpose")
+            if (area and to_jurisdiction not in area) or (allowed and purpose != allowed):
+                raise OnwardForbidden(obligation=duty.kind, citation=duty.citation)
+
+
+def _held(dataset_id: str, payload_sha256: str) -> Iterable[Declaration]:
+    """The imports that are still here and are that data."""
+    is_it = Q(dataset_id=dataset_id) | Q(holding__sha256=payload_sha256 or "-")
+    found = Declaration.objects.filter(is_it, direction=Direction.IMPORT, holding__isnull=False)
+    return found.filter(holding__deleted_at=None).order_by("created_at").prefetch_related("obligations")
 
 
 def check_onward(declaration: Declaration, facts: Mapping[str, Any]) -> None:
-    """:func:`onward_check` for an export that stands before this gate."""
+    """:func:`onward_check` for an export that stands before this gate, and what else binds the data (:data:`onward`).
+
+    Raises OnwardForbidden and whatever the receivers of :data:`onward` raise.
+    """
     onward_check(
         declaration.dataset_id,
         facts.get("to_jurisdiction", ""),
         declaration.purpose,
         payload_sha256=declaration.payload_sha256,
     )
+    for imported in _held(declaration.dataset_id, declaration.payload_sha256):
+        onward.send(
+            sender=Declaration,
+            imported=imported,
+            to_jurisdiction=facts.get("to_jurisdiction", ""),
+            receiver=declaration.receiver,
+            purpose=declaration.purpose,
+            fields=declaration.fields,
+            transfer_id=declaration.transfer_id,
+        )
 
 
 @transaction.atomic
