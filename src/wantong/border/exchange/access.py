@@ -94,7 +94,13 @@ def read(token: str, key: OKPKey, audience: str = AUDIENCE) -> Access:
         claims, header = decoded.claims, decoded.header
         if header.get("typ") != "wantong-access+jwt" or claims["aud"] != audience:
             raise BadAccess("not an access token")
-        opens = (str(claims[name]) for name in ("sub", "agr", "rcv", "trm"))
-        return Access(*opens, int(claims["iat"]), int(claims["exp"]))
+        return Access(
+            str(claims["sub"]),
+            str(claims["agr"]),
+            str(claims["rcv"]),
+            str(claims["trm"]),
+            int(claims["iat"]),
+            int(claims["exp"]),
+        )
     except (JoseError, KeyError, ValueError, TypeError) as error:
         raise BadAccess(f"{type(error).__name__}") from None

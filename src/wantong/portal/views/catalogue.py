@@ -146,7 +146,12 @@ def received(request: HttpRequest, as_json: bool = False) -> HttpResponse:
                 "url": reverse("portal:crossing", args=[h.declaration_id]),
             }
             for h in shown
-            for until in [max((o.until for o in h.declaration.obligations.all() if o.until), default=None)]
+            for until in [
+                max(
+                    (o.until for o in h.declaration.obligations.all() if o.until),
+                    default=h.declaration.retain_until,
+                )
+            ]
         ],
     }
     return page(request, "portal/received.html", data, as_json=as_json, pages=shown)

@@ -258,7 +258,8 @@ def erase_at_term(declaration_id: uuid.UUID | str) -> None:
         holding = Holding.objects.filter(declaration=declaration, deleted_at=None).first()
         if holding is None:
             return
-        until = max((o.until for o in declaration.obligations.all() if o.until), default=timezone.localdate())
+        agreed = declaration.retain_until or timezone.localdate()
+        until = max((o.until for o in declaration.obligations.all() if o.until), default=agreed)
         left = until - timezone.localdate()
         if left >= dt.timedelta():
             raise outbox.Retry("its term has not ended", after=left + dt.timedelta(days=1))
