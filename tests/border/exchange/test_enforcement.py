@@ -222,6 +222,21 @@ def test_a_delivery_that_is_on_record_is_never_given_back(peer, under, drain, no
     assert Use.objects.filter(returned_at=None).count() == 1
 
 
+def test_a_use_that_the_ledger_lost_in_a_restore_is_taken_when_it_ends(peer, under, drain, node):
+    agreement = under(limit("count", "lteq", "1"))
+    process = begin(peer, agreement)
+    drain()
+    assert outgoing.claim(node.outgoing, process.id)
+    Use.objects.all().delete()
+    end(peer, process, "Completion")
+    drain()
+    assert Use.objects.get().key == process.id
+    again = begin(peer, agreement, 2)
+    drain()
+    again.refresh_from_db()
+    assert again.state == "TERMINATED"
+
+
 def test_the_last_use_is_taken_by_one_of_many_at_one_moment(peer, under):
     agreement = under(limit("count", "lteq", "3"))
     processes = [begin(peer, agreement, number) for number in range(8)]

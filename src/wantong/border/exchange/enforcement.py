@@ -150,6 +150,14 @@ def take(process: Transfer) -> Decision:
     return decision
 
 
+def took_place(process: Transfer) -> None:
+    """A byte has left: whatever was known before, the use is taken. Idempotent."""
+    if process.format == PULL:
+        with transaction.atomic():
+            Agreement.objects.select_for_update().get(id=process.agreement.id)
+            _count(of_transfer(process), process.agreement, process.id)
+
+
 def onward(transfer_id: str) -> str:
     """The key under which passing data on by a transfer is counted."""
     return f"onward:{transfer_id}"

@@ -200,7 +200,10 @@ def ended(process: Transfer) -> None:
     # taken back before it is looked at: from then on it has left or never will
     outgoing.take_back(config.current().outgoing, process.id)
     left = outgoing.has_left(config.current().outgoing, process.id) or _is_delivered(process)
-    if not left:
+    if left:
+        # also after a restore from a backup that knew nothing of it
+        enforcement.took_place(process)
+    else:
         enforcement.give_back(process.id)
         enforcement.give_back(enforcement.onward(process.id))
     if not process.declaration_id:
