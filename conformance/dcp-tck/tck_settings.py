@@ -7,7 +7,7 @@ else is judged as always, and http is taken at loopback only.
 
 from wantong.node.settings import *  # noqa: F403 - these are settings
 
-WANTONG_DCP = {
+WANTONG_CLAIMS = {
     "networks": ["127.0.0.0/8", "::1/128"],
     "tolerates": ["no-relationships", "vc-context", "vc-type", "vc-subject"],
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from wantong.cli import claims
 from wantong.cli.errors import explained, language
 from wantong.ground.i18n import t
 
@@ -19,6 +20,9 @@ DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(file_okay
 @click.group("node")
 def command() -> None:
     """Make and run a node."""
+
+
+command.add_command(claims.command)
 
 
 @command.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from wantong.border.trust.dcp.options import BadOptions, Options
+from wantong.border.trust.dcp.options import read as read_options
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.limits import BadLimits, Limits
 from wantong.ground.http.limits import read as read_limits
@@ -35,7 +37,8 @@ class Listen:
 
 @dataclass(frozen=True)
 class Settings:
-    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits, its TLS files."""
+    """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits,
+    its TLS files, what it makes of claims."""
 
     node: NodeConfig
     listen: Listen
@@ -44,6 +47,7 @@ class Settings:
     log_level: str
     limits: Limits
     tls: Tls | None
+    claims: Options
 
 
 def load(directory: Path) -> Settings:
@@ -90,6 +94,10 @@ def load(directory: Path) -> Settings:
         limits = read_limits(raw.get("limits"))
     except BadLimits as error:
         raise BadSettings(file=str(file), reason=f"[limits]: {error}") from None
+    try:
+        claims = read_options(raw.get("claims"))
+    except BadOptions as error:
+        raise BadSettings(file=str(file), reason=f"[claims]: {error}") from None
     return Settings(
         node,
         address,
@@ -98,6 +106,7 @@ def load(directory: Path) -> Settings:
         raw.get("log_level", "info"),
         limits,
         _tls(raw.get("tls"), directory, file),
+        claims,
     )
 
 

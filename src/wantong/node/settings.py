@@ -25,6 +25,7 @@ if folder := os.environ.get("WANTONG_NODE"):
     LOG_LEVEL = _settings.log_level
     WANTONG_LIMITS = _settings.limits
     tls.use(_settings.tls)
+    WANTONG_CLAIMS = _settings.claims
 else:
     _scratch = Path(tempfile.mkdtemp(prefix="wantong-"))
     atexit.register(shutil.rmtree, _scratch, ignore_errors=True)

@@ -34,7 +34,7 @@ def here(_village: Village) -> Village:
 @pytest.fixture
 def judge(node, settings, here, monkeypatch):
     """A node with a DID of its own that calls at loopback only."""
-    settings.WANTONG_DCP = {"networks": ["127.0.0.0/8"]}
+    settings.WANTONG_CLAIMS = {"networks": ["127.0.0.0/8"]}
     keys.generate(node.keys)
     monkeypatch.setattr(scheme, "NOTE_EVERY", timedelta(0))
     forget()

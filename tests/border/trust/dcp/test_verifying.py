@@ -336,7 +336,7 @@ def test_nobody_is_sent_inside(holder, here, settings):
     )
     forget()
     assert refused(holder.token(me())) == "fetch-inside"
-    settings.WANTONG_DCP = {}
+    settings.WANTONG_CLAIMS = {}
     assert refused(holder.token(me())) == "fetch-inside", "loopback too, where no operator has named it"
 
 

@@ -1,0 +1,245 @@
+"""What this node shows of itself, to whom, and what it issues to others."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from joserfc.jwk import ECKey
+from tests.border.trust.dcp.conftest import OPERATOR, introduce
+from tests.border.trust.dcp.village import MEMBER, Party
+
+from wantong.border.trust import services as trust
+from wantong.border.trust import tokens
+from wantong.border.trust.dcp import access, credentials, did, jose, messages, scheme, services, statuslist
+from wantong.border.trust.dcp.models import AcceptedIssuer, HeldCredential, Identity, IssuedCredential
+from wantong.border.trust.models import Peer
+from wantong.border.trust.verifiers import UnknownScheme, scheme_of
+from wantong.ground.actors import Actor
+from wantong.ground.http.auth import NotAllowed
+
+pytestmark = pytest.mark.django_db
+VC11, VC20 = credentials.PROFILES
+
+
+@pytest.fixture
+def verifier(judge, here) -> Party:
+    """A peer to whom this node speaks."""
+    party = here.party("verifier")
+    introduce(party)
+    return party
+
+
+@pytest.fixture
+def member(judge, issuer) -> Party:
+    """The issuer of this node's own memberships."""
+    services.store(OPERATOR, issuer.issue(services.own_did()))
+    services.store(OPERATOR, issuer.issue(services.own_did(), profile=VC11))
+    return issuer
+
+
+def opener(verifier: Party) -> str:
+    """The access token that this node has given to ``verifier`` with a request."""
+    peer = Peer.objects.get(participant_id=verifier.did)
+    request = tokens.Request("GET", f"{verifier.village.url}/x")
+    header = scheme.VerifiablePresentations().sign(peer, request, "m")
+    return jose.peek(header.removeprefix("Bearer "), 9999).claims["token"]
+
+
+def ask(verifier: Party, message=None, **token):
+    audience = token.pop("audience", services.own_did())
+    text = verifier.token(audience, **({} if "access" in token else {"access": opener(verifier)}), **token)
+    body = messages.query([MEMBER]) if message is None else message
+    return Client().post(
+        "/dcp/presentations/query",
+        json.dumps(body),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {text}"},
+    )
+
+
+def test_what_is_asked_for_is_shown_in_both_profiles_and_passes_our_own_eyes(verifier, member):
+    wish = {**messages.query([MEMBER]), "scope": [str(messages.Scope(type=MEMBER))]}
+    held = {row.profile: row.credential_id for row in HeldCredential.objects.all()}
+    wish["scope"] += [str(messages.Scope(id=held[VC20])), "somebody.elses:alias"]
+    answered = ask(verifier, wish)
+    assert answered.status_code == 200
+    key, own = scheme.keys.own(), services.own_did()
+    read = [credentials.read_presentation(text) for text in messages.read_response(answered.content)]
+    shown = {}
+    for presentation in read:
+        credentials.check_presentation(presentation, holder=own, audience=verifier.did, now=datetime.now(UTC))
+        jose.prove(presentation.unproven, key)
+        (text,) = presentation.credentials
+        shown[presentation.profile] = credentials.read(text, presentation.profile).id
+    assert shown == held
+
+
+def test_the_document_is_good_in_our_own_eyes(judge):
+    answered = Client().get("/.well-known/did.json")
+    document = did.read(answered.content, services.own_did())
+    for relationship in did.RELATIONSHIPS:
+        assert did.method(document, None, relationship).key.thumbprint() == scheme.keys.own().thumbprint()
+    assert document.services == {did.CREDENTIAL_SERVICE: f"{judge.url}/dcp"}
+    assert '"d"' not in answered.content.decode(), "no private key leaves"
+    assert (judge.keys / "dcp.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_our_words_are_for_one_ear_alone(verifier, member, here):
+    token, thief = opener(verifier), here.party("thief")
+    introduce(thief)
+    assert ask(thief, access=token).status_code == 401, "whoever finds it can do nothing with it"
+    assert ask(verifier, access="forged").status_code == 401
+    key = ECKey.generate_key("P-256")
+    said = {"did": services.own_did(), "verifier": verifier.did, "types": [MEMBER], "now": datetime.now(UTC)}
+    assert ask(verifier, access=access.issue(key, **said)).status_code == 401
+    old = access.issue(scheme.keys.own(), **{**said, "now": datetime.now(UTC) - timedelta(hours=1)})
+    assert ask(verifier, access=old).status_code == 401
+    assert ask(verifier, access=None).status_code == 401
+    assert ask(verifier, audience="did:web:mo.example").status_code == 401
+    here.asked.clear()
+    nobody = here.party("stranger2")
+    assert ask(nobody, access=token).status_code == 401
+    assert here.asked == [], "no document is fetched for one to whom we gave nothing"
+
+
+def test_a_verifiers_token_works_once_and_only_signed_by_itself(verifier, member):
+    text, body = (
+        verifier.token(services.own_did(), access=opener(verifier)),
+        json.dumps(messages.query([MEMBER])),
+    )
+    post = lambda token: Client().post(  # noqa: E731
+        "/dcp/presentations/query",
+        body,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert [post(text).status_code, post(text).status_code] == [200, 401]
+    verifier.key = ECKey.generate_key("P-256")
+    assert ask(verifier).status_code == 401
+
+
+@pytest.mark.parametrize(("message", "status"), [
+    ({"type": "PresentationQueryMessage"}, 400),
+    ({**messages.query([MEMBER]), "scope": []}, 400),
+    ({**messages.query([MEMBER]), "scope": ["x"] * 21}, 400),
+    ({**messages.query([MEMBER]), "@context": []}, 400),
+    ({**messages.query([MEMBER]), "presentationDefinition": {}}, 400),
+    ({**messages.query([]), "scope": None}, 400),
+    ([], 400),
+    ({"@context": [messages.CONTEXT], "type": "PresentationQueryMessage", "presentationDefinition": {}}, 501),
+    (messages.query(["Unheld"]), 200),
+])  # fmt: skip
+def test_queries_that_cannot_be_answered(verifier, member, message, status):
+    answered = ask(verifier, message)
+    assert answered.status_code == status
+    if status == 200:
+        assert answered.json()["presentation"] == []
+
+
+def test_a_query_has_a_length(verifier, member):
+    assert ask(verifier, {"x": "y" * 70_000}).status_code == 413
+    assert Client().get("/dcp/presentations/query").status_code == 405
+
+
+def test_one_access_token_serves_a_conversation(verifier, member):
+    peer, request = Peer.objects.get(participant_id=verifier.did), tokens.Request("GET", "http://x.example/")
+    ours = scheme_of(peer)
+    said = [jose.peek(ours.sign(peer, request, None)[7:], 9999).claims for _ in range(3)]
+    assert len({claims["token"] for claims in said}) == 1 and len({claims["jti"] for claims in said}) == 3
+
+
+def test_only_good_credentials_about_this_node_are_kept(judge, issuer, here):
+    own = services.own_did()
+    forger = here.party("forger2")
+    for text, code in (
+        (issuer.issue("did:web:mo.example"), "vc-subject"),
+        (issuer.issue(own, lifetime=timedelta(minutes=-5)), "vc-expired"),
+        (credentials.issue(forger.key, issuer=issuer.did, subject={"id": own}, type=MEMBER, now=datetime.now(UTC),
+                           lifetime=timedelta(days=1)), "key-unknown"),
+        ("no credential", "jwt-form"),
+    ):  # fmt: skip
+        with pytest.raises(services.CredentialNotGood) as error:
+            services.store(OPERATOR, text)
+        assert error.value.params["code"] == code and "⟦" not in str(error.value)
+    assert not HeldCredential.objects.exists()
+    text = issuer.issue(own)
+    assert services.store(OPERATOR, text) == services.store(OPERATOR, text + "\n")
+    assert len(services.held(datetime.now(UTC))) == 1
+    assert services.held(datetime.now(UTC) + timedelta(days=2)) == []
+
+
+@pytest.mark.parametrize("profile", credentials.PROFILES)
+def test_what_this_node_issues_can_be_taken_back(judge, profile):
+    text = services.issue(
+        OPERATOR, "did:web:hk.example", MEMBER, {"level": "full"}, lifetime=timedelta(days=1), profile=profile
+    )
+    other = services.issue(
+        OPERATOR, "did:web:mo.example", MEMBER, {}, lifetime=timedelta(days=1), profile=profile
+    )
+    made = credentials.read(text, profile)
+    credentials.check(made, holder="did:web:hk.example", now=datetime.now(UTC))
+    jose.prove(made.unproven, scheme.keys.own())
+    (status,) = made.statuses
+    path = status.url.removeprefix(judge.url)
+
+    def bits() -> bytes:
+        told = credentials.read(Client().get(path).content.decode())
+        jose.prove(told.unproven, scheme.keys.own())
+        return statuslist.content(told, status, services.own_did(), datetime.now(UTC))
+
+    statuslist.check(bits(), status)
+    services.revoke(OPERATOR, made.id, "left the data space")
+    first = services.revoke(OPERATOR, made.id, "again")
+    assert first.reason == "left the data space"
+    with pytest.raises(statuslist.Refused):
+        statuslist.check(bits(), status)
+    statuslist.check(bits(), credentials.read(other).statuses[0])
+    with pytest.raises(services.UnknownCredential):
+        services.revoke(OPERATOR, "urn:uuid:0", "x")
+    assert Client().get("/dcp/status/none").status_code == 404
+
+
+def test_an_operators_words(judge, holder, issuer):
+    nobody = Actor("user:x", "X", frozenset({"declarer"}))
+    for act in (
+        lambda who: services.recognise(who, holder.did, holder.did),
+        lambda who: services.release(who, holder.did),
+        lambda who: services.accept_issuer(who, issuer.did, MEMBER),
+        lambda who: services.withdraw_issuer(who, issuer.did, MEMBER),
+        lambda who: services.store(who, "x"),
+        lambda who: services.issue(who, holder.did, MEMBER, {}, lifetime=timedelta(days=1)),
+        lambda who: services.revoke(who, "x", "y"),
+    ):
+        with pytest.raises(NotAllowed):
+            act(nobody)
+    with pytest.raises(services.BadDid):
+        services.accept_issuer(OPERATOR, "did:key:z6Mk", MEMBER)
+    with pytest.raises(services.BadDid):
+        services.issue(OPERATOR, "did:web:a..b", MEMBER, {}, lifetime=timedelta(days=1))
+    with pytest.raises(services.UnknownCredentialType):
+        services.accept_issuer(OPERATOR, issuer.did, "DriversLicence")
+    assert services.accept_issuer(OPERATOR, issuer.did, MEMBER) in services.issuers()
+    assert AcceptedIssuer.objects.count() == 1
+    services.withdraw_issuer(OPERATOR, issuer.did, MEMBER)
+    with pytest.raises(services.UnknownCredential):
+        services.withdraw_issuer(OPERATOR, issuer.did, MEMBER)
+    assert services.accept_issuer(OPERATOR, issuer.did, MEMBER).withdrawn_at is None
+    assert not IssuedCredential.objects.exists()
+
+
+def test_a_did_is_one_peers(judge, holder, verifier):
+    with pytest.raises(trust.UnknownPeer):
+        services.recognise(OPERATOR, "nobody.example", "did:web:nobody.example")
+    services.recognise(OPERATOR, holder.did, "did:web:mo.example")
+    with pytest.raises(services.DidTaken):
+        services.recognise(OPERATOR, verifier.did, "did:web:mo.example")
+    with pytest.raises(trust.NotThisNode):
+        services.recognise(OPERATOR, verifier.did, services.own_did())
+    with pytest.raises(UnknownScheme):
+        services.release(OPERATOR, holder.did)
+    assert scheme.peer_of("did:web:mo.example").participant_id == holder.did
+    assert scheme.peer_of(holder.did) is None, "only the name an operator gave it"
+    assert Identity.objects.count() == 1
