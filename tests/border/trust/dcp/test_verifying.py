@@ -16,6 +16,8 @@ from joserfc.jwk import ECKey, OctKey
 from tests.border.trust.dcp.conftest import OPERATOR, forget
 from tests.border.trust.dcp.village import MEMBER, Party
 
+from wantong.border.exchange.models import Audience, Dataset
+from wantong.border.exchange.visibility import visible
 from wantong.border.trust import services as trust
 from wantong.border.trust import tokens, verifiers
 from wantong.border.trust.dcp import (
@@ -101,6 +103,27 @@ def test_an_operators_word_adds_a_role(holder, issuer):
     services.accept_issuer(OPERATOR, issuer.did, "PublicBodyCredential")
     holder.hold(issuer.issue(holder.did, "PublicBodyCredential"))
     assert services.standing(ask(holder.token(me())).peer).roles == {"member", "public-body"}
+
+
+def test_a_dataset_for_public_bodies_exists_for_those_alone_whose_credential_says_so(holder, issuer):
+    for name, audience in (("everyone", []), ("bodies", ["role:public-body"]), ("named", [holder.did])):
+        row = Dataset.objects.create(
+            id=f"urn:{name}", title={}, media_type="text/csv", filename="x", size=1, sha256="0"
+        )
+        Audience.objects.bulk_create(Audience(dataset=row, participant_id=one) for one in audience)
+
+    def seen() -> set[str]:
+        return set(
+            visible(ask(holder.token(me(), access=f"open {next(count)}")).peer).values_list("id", flat=True)
+        )
+
+    count = iter(range(9))
+    assert seen() == {"urn:everyone", "urn:named"}
+    services.accept_issuer(OPERATOR, issuer.did, "PublicBodyCredential")
+    holder.hold(issuer.issue(holder.did, "PublicBodyCredential"))
+    assert seen() == {"urn:everyone", "urn:named", "urn:bodies"}
+    services.withdraw_issuer(OPERATOR, issuer.did, "PublicBodyCredential")
+    assert "urn:bodies" not in visible(Peer.objects.get()).values_list("id", flat=True)
 
 
 def test_a_key_may_be_changed_while_the_old_document_is_remembered(holder, monkeypatch):
