@@ -30,6 +30,17 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "whitelist-proposed": (f"whitelist/{ids['proposed']}", OPERATORS),
         "consents": ("consents", PUBLIC),
         "consent": (f"consents/{ids['consent']}", PUBLIC),
+        "sharing": ("sharing", PUBLIC),
+        "sharing-found": ("sharing?q=博物馆&sharing=unconditional", PUBLIC),
+        "sharing-entry": ("sharing/directory/museum-visits", PUBLIC),
+        "sharing-conditional": ("sharing/directory/social-insurance", PUBLIC),
+        "sharing-requests": ("sharing/requests", OPERATORS),
+        "sharing-asked": (f"sharing/requests/{ids['request-asked']}", OPERATORS),
+        "sharing-endorsed": (f"sharing/requests/{ids['request-endorsed']}", OPERATORS),
+        "sharing-refused": (f"sharing/requests/{ids['request-refused']}", OPERATORS),
+        "sharing-done": (f"sharing/requests/{ids['request-done']}", OPERATORS),
+        "sharing-figures": ("sharing/figures", PUBLIC),
+        "sharing-ask": ("sharing/ask?dataset=social-insurance", REGISTRARS),
         "carried": ("carried", OPERATORS),
         "carried-register": ("carried/register", REGISTRARS),
         "registration": (f"carried/{ids['registration']}", OPERATORS),
@@ -47,4 +58,4 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 # these have no JSON: they are nothing but forms
-FORMS = {"sign-in", "password", "scan", "assess", "carried-register", "registration-bundle"}
+FORMS = {"sign-in", "password", "scan", "assess", "carried-register", "registration-bundle", "sharing-ask"}

@@ -14,6 +14,11 @@ from tests.border.gate import scene
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.offshore import services as offshore
+from wantong.border.exchange.sharing import directory as sharing_directory
+from wantong.border.exchange.sharing import services as sharing
+from wantong.border.exchange.sharing.ledger import get as sharing_get
+from wantong.border.exchange.sharing.pictures import thread as sharing_thread
+from wantong.border.exchange.sharing.request import Wish
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
@@ -32,6 +37,7 @@ OPERATORS = {
     "chan": ("陈晓明", ("declarer",)),
     "lei": ("Lei Ka Man", ("approver",)),
     "wu": ("胡美玲", ("auditor",)),
+    "ho": ("Ho Sio Mei", ("declarer", "approver")),
 }
 PEERS = {
     "hk": (
@@ -45,6 +51,7 @@ PEERS = {
 }
 LEI = Actor("user:lei", "Lei Ka Man", frozenset({"approver"}))
 CHAN = Actor("user:chan", "陈晓明", frozenset({"declarer"}))
+HO = Actor("user:ho", "Ho Sio Mei", frozenset({"declarer", "approver"}))
 
 
 @dataclass
@@ -64,6 +71,7 @@ class Seeded:
     offshore: Any
     bundle: Path
     witnesses: list[Any]
+    requests: dict[str, str]
 
     def ids(self) -> dict[str, str]:
         """The ids that addresses of pages are made of."""
@@ -86,6 +94,7 @@ class Seeded:
             "entry": str(entry),
             "transfer": self.receipted.transfer_id,
             "bundle": str(self.bundle),
+            **{f"request-{name}": request for name, request in self.requests.items()},
         }
 
 
@@ -289,6 +298,7 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
     degree = folder / "学位证书.pdf"
     degree.write_bytes(b"%PDF-1.7\n" + "兹证明某某同学学业期满，授予理学学士学位。（虚构）\n".encode() * 9)
     registered = verification.register(LEI, degree, "学位证书", today + dt.timedelta(days=900))
+    requests = _requests()
     witness(witnesses)
     bundle = folder / "carried.zip"
     verification.bundle(registered.registration.id, degree, registered.salt, bundle)
@@ -310,6 +320,7 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
         offshore_space(received),
         bundle,
         witnesses,
+        requests,
     )
 
 
@@ -332,6 +343,48 @@ def offshore_space(received: Declaration) -> Any:
     outbox.drain()
     offshore.register(CHAN, space.id, "All rows", "SELECT * FROM passengers", ["passengers"])
     return space
+
+
+def _requests() -> dict[str, str]:
+    """A directory, and requests in every state that a page shows."""
+    names = {
+        "gd-culture": {"zh-hans": "示例市文化广电旅游局", "zh-hant": "示例市文化廣電旅遊局", "en": "Culture bureau of an example city", "pt": "Serviços de cultura de uma cidade"},
+        "gd-hrss": {"zh-hans": "示例市人力资源和社会保障局", "zh-hant": "示例市人力資源和社會保障局", "en": "Social security bureau of an example city", "pt": "Serviços de segurança social de uma cidade"},
+    }  # fmt: skip
+    for code, name in names.items():
+        sharing_directory.add_body(LEI, code, name)
+    for code, who in (("gd-culture", CHAN), ("gd-culture", LEI), ("gd-hrss", HO)):
+        sharing_directory.add_member(LEI, code, who.id)
+    sharing_directory.enter(
+        CHAN, "museum-visits", body="gd-culture", sharing="unconditional", key=["date"],
+        unit={"zh-hans": "公共服务科", "zh-hant": "公共服務科", "en": "Public services", "pt": "Serviços públicos"},
+    )  # fmt: skip
+    sharing_directory.confirm(LEI, "museum-visits")
+    sharing_directory.enter(
+        CHAN, "social-insurance", body="gd-culture", sharing="conditional", masks={scene.COLUMNS[0]: "tokenise"},
+        ground={"zh-hans": "仅限本人同意并用于待遇衔接。", "zh-hant": "只限本人同意並用於待遇銜接。", "en": "With the person's consent, to carry benefits over.", "pt": "Com o consentimento da pessoa, para transferir prestações."},
+    )  # fmt: skip
+
+    def ask(dataset_id: str, **more: Any) -> str:
+        wish = Wish(
+            **{
+                "purpose": scene.PURPOSE, "basis": "statutory_duty", "article": "社会保险法第七十四条",
+                "fields": (), "volume": 40, "until": timezone.localdate() + dt.timedelta(days=180), "delivery": "file", **more,
+            }
+        )  # fmt: skip
+        return str(sharing.ask(HO, wish, dataset_id=dataset_id, body="gd-hrss").id)
+
+    done = ask("museum-visits", delivery="subscription")
+    outbox.drain()
+    (delivery,) = sharing_thread(sharing_get(done))["deliveries"]
+    sharing.rate(HO, done, delivery["delivery"], 4, "及时，字段说明清楚")
+    sharing.report(
+        HO, done, delivery["delivery"], field="visitors", record=["2026-03-03"], note="与馆方通报不符"
+    )
+    asked, endorsed, refused = ask("social-insurance"), ask("social-insurance"), ask("social-insurance")
+    sharing.endorse(CHAN, endorsed, "用途与职责相符")
+    sharing.refuse(LEI, refused, "more_than_needed", "险种与月数即可，无须姓名")
+    return {"done": done, "asked": asked, "endorsed": endorsed, "refused": refused}
 
 
 def _declare(path: Path, number: str, **more: Any) -> Declaration:

@@ -12,7 +12,9 @@ import pytest
 import wantong
 from wantong.border.exchange import terms
 from wantong.border.exchange.offshore.models import Item, Run
+from wantong.border.exchange.sharing import codes
 from wantong.border.exchange.sharing.ledger import LOGGED as SHARING_LOGGED
+from wantong.border.exchange.sharing.request import Workflow as SharingWorkflow
 from wantong.border.gate.consent.models import ConsentUse
 from wantong.border.gate.consent.models import State as ConsentState
 from wantong.border.gate.declarations import workflow
@@ -32,6 +34,10 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
 
 # families that are put together from a value: the templates name the first part, these are the values
 ACTS = set(workflow.Workflow.load().acts)
+SHARING = SharingWorkflow.load()
+SHARING_ACTS = {
+    "ask", "confirm", "endorse", "approve", "refuse", "revoke", "withdraw", "rate", "report", "answer",
+}  # fmt: skip
 FAMILIES = {
     "gate.state": State.values,
     "portal.state-means": State.values,
@@ -60,7 +66,23 @@ FAMILIES = {
     "portal.route-status": ("undecided", "overruled", "excluded", "not_met", "not_in_force"),
     "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),
     "portal.kept-by": ("gate", "people"),
-    "portal.task": ("whitelist", "negotiation"),
+    "portal.task": ("whitelist", "negotiation", "sharing"),
+    "portal.sharing.ground": codes.types(),
+    "portal.sharing.done": SHARING_ACTS,
+    "portal.span": ("seconds", "minutes", "hours", "none"),
+    "sharing.state": SHARING.states,
+    "sharing.act": SHARING.acts,
+    "sharing.act-do": SHARING_ACTS - {"ask", "confirm"},
+    "sharing.type": codes.types(),
+    "sharing.type-means": codes.types(),
+    "sharing.refusal": codes.refusals(),
+    "sharing.delivery": codes.deliveries(),
+    "sharing.answer": codes.answers(),
+    "sharing.mode": ("whole", "changes", "service"),
+    "sharing.quality": codes.load("quality")["weights"],
+    "sharing.score": range(1, 6),
+    "sharing.cycle": codes.cycles(),
+    "sharing.figure": ("asked", "granted", "refused"),
     "portal.propose": (
         "dataset_id", "open", "receiver", "purpose", "legal_basis", "valid_from", "valid_until", "note",
     ),

@@ -109,10 +109,13 @@ def test_what_waits_is_shown_to_those_who_can_act(bay, readers):
     tasks = {
         who: readers[who].get("/en/index.json").json().get("tasks") for who in ("lei", "chan", "wu", "nobody")
     }
-    assert {t["kind"] for t in tasks["lei"]} == {"crossing", "whitelist"}
+    assert {t["kind"] for t in tasks["lei"]} == {"crossing", "sharing", "whitelist"}
     assert f"/en/crossings/{bay.waiting.id}" in {t["url"] for t in tasks["lei"]}
     # who declared may answer questions of fact, but not confirm his own papers
-    assert [t["url"] for t in tasks["chan"]] == [f"/en/crossings/{bay.asked.id}"]
+    assert [t["url"] for t in tasks["chan"] if t["kind"] == "crossing"] == [f"/en/crossings/{bay.asked.id}"]
+    # who endorsed one request may endorse another, and not approve his own
+    mine = [t["url"] for t in tasks["chan"] if t["kind"] == "sharing"]
+    assert mine == [f"/en/sharing/requests/{bay.requests['asked']}"]
     assert tasks["wu"] == []
     assert tasks["nobody"] is None
 
@@ -343,3 +346,58 @@ def test_a_crossing_reads_in_the_reader_s_language(bay, readers):
     finding = stored["classification"]["findings"][0]
     assert "check digit" in finding["reason"]  # stable, whatever the reader's language
     assert finding["reasons"][0]["id"] == "scan.reason.check"
+
+
+def test_a_request_is_decided_by_two_people_on_its_page(bay, readers):
+    url = f"/en/sharing/requests/{bay.requests['endorsed']}"
+    # who endorsed it may still refuse it, and not approve it
+    mine = readers["chan"].get(f"{url}.json").json()["possible"]
+    assert "approve" not in mine
+    refused = readers["chan"].post(f"{url}/acts", {"act": "approve", "note": "mine"}, **BROWSER)
+    assert refused.status_code == 403
+    page = readers["lei"].post(
+        f"{url}/acts", {"act": "approve", "note": "核对无误", "field": ["险种"]}, **BROWSER
+    )
+    assert page.status_code == 302, page.content
+    told = readers["wu"].get(f"{url}.json").json()
+    assert told["state"] == "in_force" and told["grant"]["fields"] == ["险种"]
+    assert readers["wu"].post(f"{url}/acts", {"act": "revoke", "note": "x"}, **BROWSER).status_code == 403
+
+
+def test_the_same_form_sent_twice_is_one_request(bay, readers):
+    import uuid
+
+    from django.test import Client
+
+    ho = Client()
+    assert ho.login(username="ho", password=PASSWORD)
+    form = {
+        "id": str(uuid.uuid4()), "body": "gd-hrss", "purpose": "museum_cards", "basis": "statutory_duty",
+        "article": "公共文化服务保障法", "volume": "10", "until": "2027-06-30", "delivery": "file",
+    }  # fmt: skip
+    url = "/zh-hans/sharing/ask?dataset=museum-visits"
+    first, second = (ho.post(url, form, **BROWSER) for _ in range(2))
+    assert first.status_code == second.status_code == 302 and first["Location"] == second["Location"]
+    for wrong in ({"until": "soon"}, {"volume": "many"}, {"article": ""}, {"body": "gd-culture"}):
+        again = ho.post(url, {**form, "id": str(uuid.uuid4()), **wrong}, **BROWSER)
+        assert again.status_code in (403, 422), wrong
+        assert "govuk-error-summary" in again.content.decode()
+    assert readers["lei"].get("/en/sharing/ask?dataset=nothing", **BROWSER).status_code == 404
+
+
+def test_the_figures_are_tables_too(bay, readers):
+    for table, column in (
+        ("months", "asked"),
+        ("bodies", "grants"),
+        ("datasets", "rating"),
+        ("refusals", "code"),
+    ):
+        told = readers["nobody"].get(f"/pt/sharing/figures.csv?table={table}")
+        assert (
+            told["Content-Type"].startswith("text/csv")
+            and column in told.content.decode("utf-8-sig").splitlines()[0]
+        )
+    assert readers["nobody"].get("/pt/sharing/figures.csv?table=users").status_code == 404
+    told = readers["nobody"].get("/en/sharing/figures.json").json()
+    assert (told["asked"], told["refused"], told["published"][0]["hours"]) == (4, 1, 10.3)
+    assert readers["nobody"].get("/en/sharing/figures.json?since=2999-01-01").json()["asked"] == 0

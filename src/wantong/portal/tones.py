@@ -39,6 +39,13 @@ TONES: Mapping[str, str] = {
     # open data
     "preparing": "wait",
     "published": "good",
+    # sharing
+    "asked": "wait",
+    "endorsed": "wait",
+    "granted": "good",
+    "in_force": "good",
+    "unconditional": "good",
+    "conditional": "wait",
     # registrations of carried documents, and what a check says
     "valid": "good",
     "genuine": "good",

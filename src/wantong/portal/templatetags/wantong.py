@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from wantong.ground import config, i18n
-from wantong.portal import services, tones
+from wantong.portal import services, tones, words
 
 register = template.Library()
 
@@ -27,6 +27,7 @@ NAVIGATION = (
     ("portal:received", "portal.nav.received", "operators"),
     ("portal:catalogue", "portal.nav.catalogue", "everyone"),
     ("opendata:search", "portal.nav.open-data", "everyone"),
+    ("portal:sharing", "portal.nav.sharing", "everyone"),
     ("portal:whitelist", "portal.nav.whitelist", "operators"),
     ("portal:consents", "portal.nav.consents", "everyone"),
     ("portal:carried", "portal.nav.carried", "operators"),
@@ -133,6 +134,41 @@ def percent(share: float) -> str:
     """A share between 0 and 1 in whole percent, never rounded up to certainty."""
     whole = 100 if share >= 1 else min(99, round(share * 100))
     return f"{whole}\u00a0%" if language() == "pt" else f"{whole}%"
+
+
+@register.filter
+def cycle_name(value: str) -> str:
+    """An update cycle by its name; one of somebody's own wording as it is written, a dash for none."""
+    key = f"sharing.cycle.{value}"
+    return i18n.t(key, language()) if key in i18n.catalogue() else value or "–"
+
+
+@register.filter
+def finding_name(value: str) -> str:
+    """A kind of data, as the scanner calls it; empty for none."""
+    return words.finding(value, language()) if value else ""
+
+
+@register.simple_tag
+def part_of(parts: Mapping[str, float], name: str) -> str:
+    """A measured part in percent; that it was not measured, where it was not."""
+    return percent(parts[name]) if name in parts else i18n.t("portal.sharing.not-measured", language())
+
+
+@register.filter
+def hours(value: float | None) -> str:
+    """A span that was measured in hours, in the unit that reads best; a dash where nothing was measured."""
+    if value is None:
+        return "–"
+    if value < 1 / 3600:
+        return i18n.t("portal.span.none", language())
+    for unit, length in (("seconds", 1 / 3600), ("minutes", 1 / 60), ("hours", 1.0)):
+        amount = value / length
+        if amount < 100 or unit == "hours":
+            break
+    text = f"{amount:.1f}" if amount < 100 else f"{amount:.0f}"
+    text = text.replace(".", ",") if language() == "pt" else text
+    return i18n.t(f"portal.span.{unit}", language(), amount=text.removesuffix(",0").removesuffix(".0"))
 
 
 @register.filter("bytes")

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from wantong.border.exchange.models import Dataset, Negotiation
+from wantong.border.exchange.sharing import services as sharing
+from wantong.border.exchange.sharing.models import Request
 from wantong.border.gate.declarations import steps
 from wantong.border.gate.declarations.ledger import fold_of
 from wantong.border.gate.declarations.models import Declaration, State
@@ -99,6 +101,20 @@ def tasks(who: Actor, lang: str) -> list[dict[str, Any]]:
         )
         if len(found) == MOST_TASKS:
             return found
+    for asked in Request.objects.filter(side__in=("owner", "both"), state__in=("asked", "endorsed")).order_by(
+        "asked_at"
+    )[:200]:
+        if {"endorse", "approve"} & set(sharing.possible(who, asked)):
+            found.append(
+                {
+                    "kind": "sharing",
+                    "title": asked.title or asked.dataset_id,
+                    "waiting_for": [],
+                    "state": asked.state,
+                    "at": asked.asked_at,
+                    "url": reverse("portal:sharing-request", args=[asked.id]),
+                }
+            )
     if "approver" in who.roles:
         proposed = whitelist.WhitelistItem.objects.filter(state=whitelist.State.PROPOSED).exclude(
             proposed_by=who.id
