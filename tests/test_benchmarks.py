@@ -15,6 +15,7 @@ SMALL = {
     "exchange": ["--mib", "2"],
     "log": ["--seconds", "0.05"],
     "policies": ["--requests", "100", "--rounds", "1"],
+    "query": ["--people", "200", "--seconds", "0.2", "--rounds", "1", "--connections", "4"],
     "readers": ["--megabytes", "1"],
     "rules": ["--sheets", "50"],
     "scan": ["--size", "1", "--passes", "1"],

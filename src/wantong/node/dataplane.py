@@ -23,13 +23,14 @@ def main() -> None:
 
     queries = Plane(settings.node)
     front = Front(
-        dataplane.app(settings.node, [*downloads.routes(settings.node), *queries.routes]),
+        queries.before(dataplane.app(settings.node, [*downloads.routes(settings.node), *queries.routes])),
         served="data",
         capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
         limits=settings.limits,
         table=buckets(settings.node.run / FILE),
         certificates=settings.tls is not None and settings.tls.ca is not None,
     )
+    serving.settle()
     serving.serve(front, settings.listen.data, settings.limits, settings.tls)
 
 

@@ -9,17 +9,20 @@ import uuid
 
 def time_ordered_id() -> uuid.UUID:
     """A version 7 UUID (RFC 9562, method 3: a fraction of the millisecond in rand_a): sorts as it was made."""
-    return uuid.UUID(int=_number())
+    return uuid.UUID(uuid7())
 
 
-def uuid7() -> str:
-    """As :func:`time_ordered_id`, written out: for who makes thousands a second and wants no object each."""
-    digits = f"{_number():032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def uuid7(random: bytes = b"") -> str:
+    """As :func:`time_ordered_id`, written out: for who makes thousands a second and wants no object each.
 
-
-def _number() -> int:
+    ``random``: eight fresh random bytes, if the caller has fetched his own.
+    """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    fraction = rest * 4096 // 1_000_000
-    random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
-    return milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
+    time_part, digits = f"{milliseconds:012x}", (random or os.urandom(8)).hex()
+    return (
+        f"{time_part[:8]}-{time_part[8:]}-7{rest * 4096 // 1_000_000:03x}"
+        f"-{_VARIANT[digits[0]]}{digits[1:4]}-{digits[4:]}"
+    )
+
+
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))

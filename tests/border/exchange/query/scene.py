@@ -140,7 +140,7 @@ def question(person: int | str = 0, **more):
 def serving(node=None) -> Iterator[httpx.Client]:
     """The node's data plane over real HTTP, in a thread of its own."""
     queries = Plane(node or config.current())
-    app = dataplane.app(node or config.current(), queries.routes)
+    app = queries.before(dataplane.app(node or config.current(), queries.routes))
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=0, loop="uvloop", http="httptools", log_config=None, lifespan="off"

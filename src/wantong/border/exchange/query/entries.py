@@ -2,9 +2,9 @@
 
 The entry is public and for ever, so it holds decisions and digests: the agreement, the fields, when, and
 
-- ``subject``: HMAC-SHA256 of the entry's id under the person's commitment. Two calls for one person cannot be told to
+- ``subject``: SHA-256 of the person's commitment (32 secret bytes) and the entry's id. Two calls for one person cannot be told to
   be for one; the node can tell, and cannot any more once it has forgotten the person's salt.
-- ``case``: HMAC-SHA256 of the case number under the call's salt, which the two nodes know.
+- ``case``: SHA-256 of the call's salt and the case number; the two nodes know the salt.
 - ``payload.salted_sha256``: of the salt and the answer, so that a receipt proves the answer.
 - ``decision``: ``answered`` or ``not-answered``. Why not is private: "no such person" and "he does not consent" are
   one word in public, as they are one answer on the wire.
@@ -16,9 +16,9 @@ one for every call.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 KIND = "query.call"
@@ -32,12 +32,12 @@ def text(value: Any) -> str:
 
 def subject_of(commitment: bytes, entry_id: str) -> str:
     """What stands in an entry for the person with this commitment (32 bytes)."""
-    return hmac.digest(commitment, entry_id.encode(), hashlib.sha256).hex()
+    return hashlib.sha256(commitment + entry_id.encode()).hexdigest()
 
 
 def case_of(salt: bytes, case: str) -> str:
     """What stands in an entry for the case, for who knows the call's salt."""
-    return hmac.digest(salt, case.encode(), hashlib.sha256).hex()
+    return hashlib.sha256(salt + case.encode()).hexdigest()
 
 
 class Sheet:
@@ -100,7 +100,7 @@ def private(
     """What only the node keeps of a call. ``why``: empty if it was answered; ``day``: on which it counts, or -1;
     ``instead_of``: the entry of an answer that was not given after all."""
     return (
-        f'{{"call":"{call}","case":{text(case)},"commitment":"{commitment.hex()}","day":{day},'
+        f'{{"call":"{call}","case":{encode_basestring(case)},"commitment":"{commitment.hex()}","day":{day},'
         f'"instead_of":"{instead_of}","salt":"{salt.hex()}","transfer":"{transfer}","why":"{why}"}}'
     )
 

@@ -15,7 +15,7 @@ from wantong.border.exchange.query.plane import AUDIENCE
 from wantong.border.exchange.query.problems import NotOneRecord, TermNotKept
 from wantong.border.exchange.query.terms import NotKept, Terms
 from wantong.border.gate import keys as gate_keys
-from wantong.border.gate.declarations import deliverable
+from wantong.border.gate.declarations import deliverable, outgoing
 from wantong.border.gate.declarations.standing import Made, Task
 from wantong.border.trust import keys
 from wantong.ground import config
@@ -51,6 +51,7 @@ class StandingRecords:
             table.unlink()
         if task.on_consent:
             records.close_consents(folder)
+        (folder / outgoing.STANDING).write_bytes(b"\1")
         return Made(folder / records.RECORDS, records.MEDIA_TYPE, total)
 
     def admit(self, folder: Path, windows: Mapping[str, tuple[int, int]]) -> None:

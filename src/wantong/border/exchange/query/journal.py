@@ -20,6 +20,7 @@ import errno
 import fcntl
 import json
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ from typing import Any
 
 SEGMENT = 32 << 20
 """Bytes after which a new file begins."""
+GATHER = 0.002
+"""Seconds between two commits at least: a call alone is written at once, of many each waits for the others a little."""
 
 
 @dataclass
@@ -131,12 +134,15 @@ class Journal:
         self._written = used(folder)
         self._loop = asyncio.get_running_loop()
         self._file, self._size, self._broken = -1, 0, False
-        self._mutex = threading.Lock()
         self._batch = _Batch()
-        self._idle, self._stop = False, False
-        self._wake = threading.Lock()
-        self._wake.acquire()
-        self._begin()
+        self._busy = False  # the thread has a batch, or is about to get one
+        self._last = 0.0  # when it got one
+        self._handed: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._thread = threading.Thread(target=self._run, name="query-journal", daemon=True)
         self._thread.start()
 
@@ -150,24 +156,21 @@ class Journal:
         ``day`` is the one on which it counts as a call of ``transfer``; -1: it does not count.
         """
         future = self._loop.create_future()
-        with self._mutex:
-            self._batch.lines.append(line)
-            if day >= 0:
-                self._batch.calls.append((transfer, day))
-            self._batch.waiting.append(future)
-            idle, self._idle = self._idle, False
-        if idle:
-            self._wake.release()
+        self._batch.lines.append(line)
+        self._batch.waiting.append(future)
+        if day >= 0:
+            self._batch.calls.append((transfer, day))
+        if not self._busy:
+            self._busy = True
+            self._loop.call_at(self._last + GATHER, self._hand)
         return future
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write what waits, and let go of the folder."""
-        with self._mutex:
-            self._stop = True
-            idle, self._idle = self._idle, False
-        if idle:
-            self._wake.release()
-        self._thread.join()
+        while self._busy:
+            await asyncio.sleep(0.005)
+        self._handed.put(None)
+        await asyncio.to_thread(self._thread.join)
         os.close(self._file)
         os.close(self._lock)
 
@@ -194,17 +197,14 @@ class Journal:
             os.close(self._file)
         self._file, self._broken = file, False
 
+    def _hand(self) -> None:
+        """Give the thread what has gathered; in the loop."""
+        batch, self._batch = self._batch, _Batch()
+        self._last = self._loop.time()
+        self._handed.put(batch)
+
     def _run(self) -> None:
-        while True:
-            with self._mutex:
-                batch, self._batch = self._batch, _Batch()
-                if not batch.lines:
-                    if self._stop:
-                        return
-                    self._idle = True
-            if not batch.lines:
-                self._wake.acquire()
-                continue
+        while (batch := self._handed.get()) is not None:
             error: NotDurable | None = None
             try:
                 self._write(b"".join(batch.lines))
@@ -232,6 +232,10 @@ class Journal:
         self._size += len(data)
 
     def _tell(self, waiting: list[asyncio.Future[None]], error: NotDurable | None) -> None:
+        if self._batch.lines:
+            self._loop.call_at(self._last + GATHER, self._hand)
+        else:
+            self._busy = False
         for future in waiting:
             if not future.done():
                 if error is None:

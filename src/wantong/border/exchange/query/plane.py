@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mmap
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -64,11 +66,14 @@ FRESH: Final = 30
 EVERY: Final = 0.2
 """Seconds between two words to the worker that there are calls to take in."""
 _CALL = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
-_TEXTS: Final = {"subject": 200, "case": 200, "purpose": 200, "call": 36}
+LONGEST: Final = 200
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_UNDER: Final = "/query/"
 _PATH: Final = "/query/{transfer:str}"
 # tokens are good for half an hour, and a signature is true for ever: what has been checked need not be checked again
 _MOST_TOKENS: Final = 4096
@@ -76,7 +81,7 @@ _MOST_CUTS: Final = 256
 
 
 class Plane:
-    """The query services of one node; ``routes`` are for the data plane's application, ``close`` when it ends."""
+    """The query services of one node: :meth:`before` the data plane's application, ``routes`` in it."""
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
@@ -89,16 +94,31 @@ class Plane:
         self._calls = _Calls()
         self._full: dict[str, int] = {}
         self._will_wake = False
-        self.routes = [
-            Route(_PATH, _Answering(self), methods=["POST"]),
-            Route(_PATH, self.describe, methods=["GET"]),
-        ]
+        self._random = _Random().take
+        self.routes = [Route(_PATH, self.describe, methods=["GET"])]
+        self._answering = _Answering(self)
+
+    def before(self, app: App) -> App:
+        """``app`` with the calls taken out on their way to it: a call goes through no router and no middleware."""
+        answering = self._answering
+
+        async def application(scope: Message, receive: Receive, send: Send) -> None:
+            if (
+                scope["type"] == "http"
+                and scope["method"] == "POST"
+                and (path := scope["path"]).startswith(_UNDER)
+            ):
+                await answering(path[len(_UNDER) :], scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return application
 
     async def close(self) -> None:
         """Let what is being written be written."""
         if self._journal is not None:
             journal, self._journal = self._journal, None
-            await asyncio.to_thread(journal.close)
+            await journal.close()
             wake(self._config.run)
 
     async def describe(self, request: Request) -> Response:
@@ -113,19 +133,22 @@ class Plane:
         said = {"waybill": service.waybill, "terms": service.terms.to_dict(), "calls": used.total}
         return JSONResponse(said, headers={"Cache-Control": "no-store"})
 
-    async def answer(self, token: bytes, transfer: str, length: bytes, receive: Receive) -> _Answer:
+    async def answer(self, token: bytes, transfer: str, receive: Receive) -> _Answer:
         """One call, from its token to its answer. Raises Problem; :class:`_Refused` if there is a log entry of it."""
         now = time.time()
         service = self._open(token, transfer, now)
-        question = _question(await _read(length, receive))
-        journal = self._ready()
-        call, subject, case = question["call"], question["subject"], question["case"]
+        message = await receive()
+        body = await _rest(message, receive) if message.get("more_body") else message.get("body", b"")
+        if len(body) > LARGEST:
+            raise TooLarge(limit=LARGEST)
+        subject, case, purpose, asked, call = _question(body)
+        cut = service.cut(asked)
+        journal = self._journal or self._ready()
         if not self._calls.new(transfer, call, now):
             raise AlreadyAsked()
-        asked, day = question["fields"], terms.day_of(now)
-        entry_id = uuid7()
-        salt = os.urandom(16)
-        why, cut, found, answer = "", service.cut(asked), None, None
+        day = terms.day_of(now)
+        entry_id, salt = uuid7(self._random(8)), self._random(16)
+        why, found, answer = "", None, None
         key = records.key_of(service.secret, subject)
         used = self._used.get(transfer)
         if used is None:
@@ -133,7 +156,7 @@ class Plane:
         problem: Problem | None = None
         if not service.terms.begins <= now < service.ends:
             why, problem = "not-in-force", NotInForce()
-        elif cut is None or question["purpose"] != service.purpose:
+        elif cut is None or purpose != service.purpose:
             why, problem = "not-released", FieldsNotReleased()
         elif problem := service.limit(used, day, now):
             if self._full.get(transfer) == day:
@@ -166,15 +189,19 @@ class Plane:
             answer=answer,
             salt=salt,
         )
-        await self._write(journal, entry, private, transfer, counted, used)
+        try:
+            await journal.append(f"{entry}\t{private}\n".encode(), transfer, counted)
+        except NotDurable as error:
+            if problem is None:
+                used.give_back(day)
+            raise self._lost(error) from None
+        if not self._will_wake:
+            self._wake_soon()
         if answer is not None and found is not None:
             # while the disk was written to, he may have withdrawn, or the gate taken everything back
-            try:
-                good = self._service(transfer) is service
-            except Closed:
-                good = False
+            good = service.standing[0]
             if not good or not service.records.permitted(found.place, time.time()):
-                instead, salt = uuid7(), os.urandom(16)
+                instead, salt = uuid7(self._random(8)), self._random(16)
                 entry = sheet.entry(
                     entry_id=instead,
                     time=_written(time.time()),
@@ -188,7 +215,10 @@ class Plane:
                     transfer=transfer, call=call, case=case, commitment=commitment, day=-1, salt=salt,
                     why="withdrawn", instead_of=entry_id,
                 )  # fmt: skip
-                await self._write(journal, entry, private, transfer, -1, None)
+                try:
+                    await journal.append(f"{entry}\t{private}\n".encode(), transfer, -1)
+                except NotDurable as error:
+                    raise self._lost(error) from None
                 entry_id, answer = instead, None
                 problem = None if good else Closed()
         if answer is None:
@@ -220,18 +250,17 @@ class Plane:
     def _service(self, transfer: str) -> _Service:
         """The service as it stands in the node's folder at this moment. Raises :class:`Closed`."""
         known = self._services.get(transfer)
+        if known is not None and known.standing[0]:
+            return known
+        self._services.pop(transfer, None)
         try:
-            if known is not None:
-                stat = os.stat(known.path)  # noqa: PTH116 - a third of the cost, once a call
-                if (stat.st_ino, stat.st_mtime_ns) == known.stamp:
-                    return known
-                del self._services[transfer]
-            elif not outgoing.is_name(transfer):
+            if not outgoing.is_name(transfer):
                 raise Closed()
             service = _Service(self._config, self._root, transfer)
         except (FileNotFoundError, NotADirectoryError):
-            self._services.pop(transfer, None)
             raise Closed() from None
+        if not service.standing[0]:
+            raise Closed()
         self._services[transfer] = service
         return service
 
@@ -247,19 +276,13 @@ class Plane:
                 self._calls.new(transfer, call, time.time())
         return self._journal
 
-    async def _write(
-        self, journal: Journal, entry: str, private: str, transfer: str, day: int, used: Used | None
-    ) -> None:
-        try:
-            await journal.append(f"{entry}\t{private}\n".encode(), transfer, day)
-        except NotDurable as error:
-            logger.error("query.not_durable", reason=str(error))
-            if used is not None and day >= 0:
-                used.give_back(day)
-            raise NotLogged() from None
-        if not self._will_wake:
-            self._will_wake = True
-            asyncio.get_running_loop().call_later(EVERY, self._wake)
+    def _lost(self, error: NotDurable) -> NotLogged:
+        logger.error("query.not_durable", reason=str(error))
+        return NotLogged()
+
+    def _wake_soon(self) -> None:
+        self._will_wake = True
+        asyncio.get_running_loop().call_later(EVERY, self._wake)
 
     def _wake(self) -> None:
         self._will_wake = False
@@ -285,13 +308,12 @@ class _Service:
 
     def __init__(self, config: NodeConfig, root: bytes, transfer: str) -> None:
         folder = config.outgoing / transfer
-        self.path = str(folder / outgoing.MANIFEST)
-        stat = os.stat(self.path)  # noqa: PTH116
-        self.stamp = (stat.st_ino, stat.st_mtime_ns)
         self.transfer_id = transfer
+        # first: what is opened after it is of this parcel, or this parcel was taken back meanwhile
+        with (folder / outgoing.STANDING).open("rb") as flag:
+            self.standing = mmap.mmap(flag.fileno(), 1, access=mmap.ACCESS_READ)
         self.records = records.Records(folder)
-        with open(self.path, encoding="utf-8") as file:  # noqa: PTH123
-            self.waybill: dict[str, Any] = json.load(file)["waybill"]
+        self.waybill: dict[str, Any] = json.loads((folder / outgoing.MANIFEST).read_text("utf-8"))["waybill"]
         said = self.waybill
         self.agreement_id: str = said["agreement_id"]
         self.receiver: str = said["receiver"]
@@ -314,11 +336,15 @@ class _Service:
         self._told: dict[tuple[str, ...], str] = {}
 
     def cut(self, asked: tuple[str, ...]) -> records.Cut | None:
-        """How these fields are cut out of a row; None if not all of them were released."""
+        """How these fields are cut out of a row; None if not all of them were released. Raises :class:`BadQuestion`."""
         try:
             return self._cuts[asked]
         except KeyError:
             pass
+        except TypeError:  # something in it is no text, nor anything that could be a key
+            raise BadQuestion(reason="fields is not a list of names") from None
+        if not all(type(name) is str for name in asked) or len(set(asked)) != len(asked):
+            raise BadQuestion(reason="fields is not a list of different names")
         cut = records.Cut(self.columns, asked) if set(asked) <= set(self.columns) else None
         if len(self._cuts) >= _MOST_CUTS:
             self._cuts.clear()
@@ -338,6 +364,20 @@ class _Service:
         if self.terms.per_day and used.day == day and used.today >= self.terms.per_day:
             return LimitReached(retry_after=int(terms.next_day(day) - now) + 1)
         return None
+
+
+class _Random:
+    """The kernel's random bytes, fetched for many calls at once: each fetch lets other threads in between."""
+
+    def __init__(self) -> None:
+        self._bytes, self._at = b"", 0
+
+    def take(self, count: int) -> bytes:
+        """So many bytes that nobody has had."""
+        if self._at + count > len(self._bytes):
+            self._bytes, self._at = os.urandom(4096), 0
+        self._at += count
+        return self._bytes[self._at - count : self._at]
 
 
 class _Calls:
@@ -369,7 +409,7 @@ class _Answering:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, transfer: str, scope: Message, receive: Receive, send: Send) -> None:
         token = length = language = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -379,7 +419,9 @@ class _Answering:
             elif name == b"accept-language":
                 language = value
         try:
-            answer = await self._plane.answer(token, scope["path_params"]["transfer"], length, receive)
+            if length and (not length.isdigit() or len(length) > 8 or int(length) > LARGEST):
+                raise TooLarge(limit=LARGEST)
+            answer = await self._plane.answer(token, transfer, receive)
         except _Refused as refused:
             response = _told(refused.problem, language.decode("latin-1"))
             response.headers["Wantong-Entry"] = refused.entry_id
@@ -419,60 +461,64 @@ def _language(header: str) -> str:
     return "pt" if first.startswith("pt") else "en"
 
 
-async def _read(length: bytes, receive: Receive) -> bytes:
-    """The body. Raises :class:`TooLarge`, :class:`BadQuestion` if it does not come in time."""
-    if length and (not length.isdigit() or len(length) > 8 or int(length) > LARGEST):
-        raise TooLarge(limit=LARGEST)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts = [body]
-        size = len(body)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while message.get("more_body"):
-                    message = await receive()
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > LARGEST:
-                        raise TooLarge(limit=LARGEST)
-        except TimeoutError:
-            raise BadQuestion(reason="it did not come in time") from None
-        body = b"".join(parts)
-    if len(body) > LARGEST:
-        raise TooLarge(limit=LARGEST)
-    return body
+async def _rest(message: Message, receive: Receive) -> bytes:
+    """A body that comes in pieces. Raises :class:`TooLarge`, :class:`BadQuestion` if it does not come in time."""
+    body = bytearray(message.get("body", b""))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while message.get("more_body"):
+                message = await receive()
+                body += message.get("body", b"")
+                if len(body) > LARGEST:
+                    raise TooLarge(limit=LARGEST)
+    except TimeoutError:
+        raise BadQuestion(reason="it did not come in time") from None
+    return bytes(body)
 
 
 _NAMES: Final = frozenset({"subject", "case", "purpose", "fields", "call"})
 
 
-def _question(body: bytes) -> dict[str, Any]:
-    """What is asked, ``fields`` as a tuple and ``call`` as 32 hex digits. Raises :class:`BadQuestion`."""
+def _question(body: bytes) -> tuple[str, str, str, tuple[str, ...], str]:
+    """Subject, case, purpose, fields, call (32 hex digits) of what is asked. Raises :class:`BadQuestion`."""
     try:
-        question = json.loads(body)
+        question = json.loads(body.decode())
     except (ValueError, RecursionError):
         raise BadQuestion(reason="it is not JSON") from None
     if type(question) is not dict or question.keys() != _NAMES:
         raise BadQuestion(reason=f"it is not an object of {', '.join(sorted(_NAMES))}")
-    for name, longest in _TEXTS.items():
-        value = question[name]
-        if type(value) is not str or not 0 < len(value) <= longest or not value.isprintable():
-            raise BadQuestion(reason=f"{name} is not a text of 1 to {longest} characters")
-    asked = question["fields"]
-    if (
-        type(asked) is not list
-        or not 0 < len(asked) <= 200
-        or not all(type(name) is str and name for name in asked)
-        or len(set(asked)) != len(asked)
+    subject, case, purpose, call = (
+        question["subject"],
+        question["case"],
+        question["purpose"],
+        question["call"],
+    )
+    if not (
+        type(subject) is type(case) is type(purpose) is type(call) is str
+        and 0 < len(subject) <= LONGEST
+        and 0 < len(case) <= LONGEST
+        and 0 < len(purpose) <= LONGEST
+        and (subject + case + purpose).isprintable()
     ):
-        raise BadQuestion(reason="fields is not a list of different names")
-    question["fields"] = tuple(asked)
-    call = question["call"] = question["call"].replace("-", "")
+        raise BadQuestion(
+            reason=f"subject, case, purpose and call must be texts of 1 to {LONGEST} printable characters"
+        )
+    if len(call) == 36:
+        call = call.replace("-", "")
     if not _CALL.fullmatch(call):
         raise BadQuestion(reason="call is not a UUID of version 7")
-    return question
+    fields = question["fields"]
+    if type(fields) is not list or not 0 < len(fields) <= 200:
+        raise BadQuestion(reason="fields is not a list of names")
+    return subject, case, purpose, tuple(fields), call
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 def _written(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    """The time as entries have it."""
+    second = int(now)
+    return f"{_second(second)}{int((now - second) * 1000):03d}Z"

@@ -5,6 +5,7 @@
     outgoing/<transfer id>/            ready: payload and manifest.json, complete and durable
     outgoing/.left/<transfer id>/      claimed: its first byte has left or is about to
     outgoing/.draft/<transfer id>-…/   being made; those of a worker that died are swept by the next
+    outgoing/<transfer id>/standing    of a parcel that is asked and does not leave: one byte, 1 until it is taken back
 
 Between the reader who is about to send (:func:`claim`) and the gate that wants the payload back because a person
 has withdrawn (:func:`take_back`) stands nothing but ``rename(2)``: exactly one of them moves the folder. No lock,
@@ -28,6 +29,7 @@ from typing import Any
 
 CHUNK = 1 << 20
 MANIFEST = "manifest.json"
+STANDING = "standing"
 
 # the identifiers of the Dataspace Protocol are URNs or UUIDs; a file name that begins with a letter or a digit and
 # holds no separator can neither leave the folder nor collide with its hidden neighbours
@@ -131,6 +133,9 @@ def take_back(outgoing: Path, transfer_id: str) -> bool:
     """Withdraw the parcel that waits. True if it did not leave and never will; False if there was none, or it left."""
     grave = outgoing / ".draft" / f"{_checked(transfer_id)}-{secrets.token_hex(8)}"
     grave.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # who has it open sees it in his memory map: from here on he answers nobody, though he has the files
+    with contextlib.suppress(FileNotFoundError), (outgoing / transfer_id / STANDING).open("r+b") as flag:
+        flag.write(b"\0")
     try:
         (outgoing / transfer_id).rename(grave)
     except FileNotFoundError:
