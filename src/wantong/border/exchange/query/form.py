@@ -15,6 +15,7 @@ from wantong.border.exchange.query.plane import AUDIENCE
 from wantong.border.exchange.query.problems import NotOneRecord, TermNotKept
 from wantong.border.exchange.query.terms import NotKept, Terms
 from wantong.border.gate import keys as gate_keys
+from wantong.border.gate.consent.commitment import normal
 from wantong.border.gate.declarations import deliverable, outgoing
 from wantong.border.gate.declarations.standing import Made, Task
 from wantong.border.trust import keys
@@ -23,6 +24,8 @@ from wantong.ground import config
 if TYPE_CHECKING:
     from wantong.border.exchange.models import Dataset, Transfer
     from wantong.border.gate.declarations.consignment import Consignment
+
+KEEP = "keep"
 
 
 class StandingRecords:
@@ -33,11 +36,17 @@ class StandingRecords:
         identifiers: list[str] = []
 
         def note(row: Mapping[str, str]) -> bool:
-            identifiers.append(row[task.subject])
-            return True
+            if somebody := bool(normal(row[task.subject])):
+                identifiers.append(row[task.subject])
+            return somebody
 
+        # the person stands in every row of the draft, so that no row is blank and none can be taken for another's
+        columns, masks = list(task.columns), dict(task.masks)
+        if task.subject not in columns:
+            columns.append(task.subject)
+            masks[task.subject] = KEEP
         table, _, _ = deliverable.make(
-            task.source, folder, columns=task.columns, keep_row=note, masks=task.masks, key=task.key
+            task.source, folder, columns=columns, keep_row=note, masks=masks, key=task.key
         )
         try:
             secret = records.service_secret(
