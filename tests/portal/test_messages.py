@@ -62,6 +62,7 @@ FAMILIES = {
     "offshore.state": Item.State.values,
     "offshore.run": Run.State.values,
     "offshore.job": ("registered", "approved"),
+    "kind.exchange": ("standing", "agreement"),
     "kind.offshore": ("open", "admit", "confirm", "register", "approve", "start", "made", "return", "close"),
     "portal.route-status": ("undecided", "overruled", "excluded", "not_met", "not_in_force"),
     "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),

@@ -111,7 +111,12 @@ def test_an_agreement_is_followed_by_the_data(offering, declarer):
         agreement_id="urn:a",
     )  # fmt: skip
     Agreement.objects.create(
-        id="urn:a", negotiation=row, role="consumer", peer=offering.row, dataset_id=row.dataset_id, policy={}
+        id="urn:a",
+        negotiation=row,
+        role="consumer",
+        peer=offering.row,
+        dataset_id=row.dataset_id,
+        policy=counterparty.PLAIN,
     )
     page = declarer.get("/pt/negotiations/urn:uuid:1", **BROWSER).content.decode()
     assert "Ir buscar os dados" in page
@@ -244,3 +249,23 @@ def test_not_all_threads_wait_for_other_nodes(offering, declarer):
         answer = catalogue(declarer)
     assert answer.status_code == 503 and "Try again in" in answer.content.decode()
     assert json.loads(declarer.get(f"/en/peers/{HK}/catalogue.json").content)["problem"] is None
+
+
+def test_what_is_recorded_of_a_peer_is_shown_and_recorded(offering, declarer):
+    said = {
+        "zh-hans": "机构类别未登记",
+        "zh-hant": "機構類別未登記",
+        "en": "has not been recorded",
+        "pt": "não está registado",
+    }
+    for lang, text in said.items():
+        body = catalogue(declarer, lang).content.decode()
+        assert text in body and "kind-bank" not in body, "who may not record it is not asked to"
+    officer = signed_in("ho", "approver")
+    url = f"/en/peers/{HK}/catalogue"
+    assert "Shenzhen" not in catalogue(officer).content.decode(), "a place within its own jurisdiction"
+    wrong = officer.post(url, {"place": "MO", "kind": ["bank"]}, **BROWSER)
+    assert wrong.status_code == 422 and "MO" in wrong.content.decode()
+    assert officer.post(url, {"place": "HK", "kind": ["bank", "insurer"]}, **BROWSER).status_code == 302
+    assert "Hong Kong; bank; insurer" in catalogue(officer).content.decode()
+    assert declarer.post(url, {"place": "HK", "kind": []}, **BROWSER).status_code == 403

@@ -260,6 +260,28 @@ def on_onward(
         _require(case, agreement, key, "distribute")
 
 
+def outlook(agreement: Agreement) -> tuple[Decision, int | None]:
+    """Whether what an agreement is about may be used now, once more; and how often it was, None where nobody counts.
+
+    At the provider: delivered; at the consumer: taken out. Raises MalformedPolicy.
+    """
+    here = agreement.role == PROVIDER
+    taken = Use.objects.filter(agreement=agreement, returned_at=None).count()
+    received = ReceivedDataset.objects.filter(transfer__agreement=agreement).order_by("-received_at").first()
+    case = _case(
+        agreement.policy,
+        agreement.dataset_id,
+        agreement.peer.participant_id if here else config.current().participant_id,
+        agreement.peer if here else None,
+        dataset=Dataset.objects.filter(id=agreement.dataset_id).first() if here else None,
+        count=taken + 1,
+        since=agreement.created_at,
+        received_at=received.received_at if received and not here else None,
+        media_type=received.media_type if received else "",
+    )
+    return case.decide(timezone.now()), taken if "count" in case.operands else None
+
+
 # --- what is known ----------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,8 @@ def _limit(limit: Mapping[str, Any], lang: str, deep: int) -> str:
 def _sentence(left: str, operator: str, value: Any, lang: str) -> str:
     right = _values(left, value, lang)
     whole = f"odrl.limit.{left}.{operator}"
+    if right == "1" and f"{whole}.one" in i18n.catalogue():
+        whole += ".one"
     if whole in i18n.catalogue():
         return i18n.t(whole, lang, right=right)
     return i18n.t(

@@ -15,6 +15,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from wantong.border.exchange import enforcement
+from wantong.border.exchange import words as policies
+from wantong.border.exchange.models import Agreement
+from wantong.border.exchange.policies import MalformedPolicy
+from wantong.border.exchange.problems import TermsUnmet
 from wantong.border.gate.declarations import pictures, steps
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.ledger import fold_of
@@ -141,6 +146,7 @@ def _crossing(
         forms=_forms(projection, possible, lang),
         turns=[turn for turn in TURNING if turn in possible],
         own=who.id in parts,
+        terms=_terms(declaration, lang),
         peer_name=parties.name(peer),
         peer_url=f"{parties.url(peer)}/{lang}/transfers/{declaration.transfer_id}"
         if parties.url(peer)
@@ -149,6 +155,20 @@ def _crossing(
         problem_act=act,
         given=request.POST if problem else {},
     )
+
+
+def _terms(declaration: Declaration, lang: str) -> dict[str, Any] | None:
+    """What the two nodes agreed on, in words, and whether it permits a further use now; None without an agreement."""
+    agreement = Agreement.objects.select_related("peer").filter(id=declaration.agreement_id).first()
+    if agreement is None:
+        return None
+    rules = policies.clauses(agreement.policy, lang)
+    try:
+        decision, uses = enforcement.outlook(agreement)
+    except MalformedPolicy:
+        return {"rules": rules}
+    why = "" if decision.permitted else TermsUnmet.of(decision).explain(lang)["detail"]
+    return {"rules": rules, "permitted": decision.permitted, "uses": uses, "why": why}
 
 
 def _event(action: Action, parties: words.Parties, lang: str) -> dict[str, Any]:

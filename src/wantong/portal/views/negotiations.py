@@ -6,10 +6,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from wantong.border.exchange import services, terms
+from wantong.border.exchange import enforcement, services, terms
 from wantong.border.exchange import words as policies
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Negotiation, Transfer
+from wantong.border.exchange.problems import TermsUnmet
 from wantong.border.gate.declarations.models import Declaration
 from wantong.ground import i18n
 from wantong.ground.problems import Problem
@@ -62,6 +63,7 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
         as_json=as_json,
         status=problem.status if problem else 200,
         rules=policies.clauses(row.offer, language()),
+        unmet=_unmet(row) if row.waiting_for == "terms" else "",
         may_fetch=row.role == CONSUMER
         and row.state == "FINALIZED"
         and bool(actor(request).roles & {"declarer", "approver", "operator"}),
@@ -69,6 +71,11 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
         acts=[agree, "terminate"] if may else [],
         problem=problem.explain(language()) if problem else None,
     )
+
+
+def _unmet(row: Negotiation) -> str:
+    """What the terms on the table depend on and is not known here, in words."""
+    return TermsUnmet.of(enforcement.prospect(row)).explain(language())["detail"]
 
 
 def _transfers(row: Negotiation) -> list[dict[str, str]]:

@@ -10,9 +10,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from wantong.border.exchange import enforcement
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange import words as policies
+from wantong.border.exchange.policies import vocabulary
 from wantong.border.trust import services as trust
+from wantong.border.trust.models import Peer
 from wantong.ground import i18n
 from wantong.ground.problems import Problem
 from wantong.ground.turns import Turns
@@ -27,6 +30,7 @@ PATIENCE = 8.0
 LARGEST = 8 << 20
 MOST = 200
 AT_ONCE = 2
+RECORDERS = ("operator", "approver")
 ASKERS = ("declarer", "approver", "operator")
 
 _TURNS = Turns(AT_ONCE, 1.0, lambda: PeersBusy(retry_after=int(PATIENCE)))
@@ -38,9 +42,19 @@ _TURNS = Turns(AT_ONCE, 1.0, lambda: PeersBusy(retry_after=int(PATIENCE)))
 def catalogue(request: HttpRequest, participant_id: str, as_json: bool = False) -> HttpResponse:
     """What a peer offers us. What was read before it failed is shown, with what went wrong."""
     peer = trust.peer(participant_id)
+    said: Problem | None = None
+    if request.method == "POST":
+        try:
+            exchange.record_standing(
+                actor(request), participant_id, request.POST.get("place", ""), request.POST.getlist("kind")
+            )
+            messages.success(request, i18n.t("portal.standing.done", language()))
+            return redirect("portal:peer-catalogue", participant_id)
+        except Problem as raised:
+            said = raised
     question = request.GET.get("q", "")[:200]
     found: list[dict[str, Any]] = []
-    problem: Problem | None = None
+    problem: Problem | None = said
     more = False
     try:
         with _TURNS.turn():
@@ -70,7 +84,27 @@ def catalogue(request: HttpRequest, participant_id: str, as_json: bool = False) 
         as_json=as_json,
         status=problem.status if problem else 200,
         most=MOST,
+        standing=_standing(peer, language()),
+        may_record=bool(actor(request).roles & set(RECORDERS)),
     )
+
+
+def _standing(peer: Peer, lang: str) -> dict[str, Any]:
+    """Where a peer is and what kinds of body it is, as recorded here, and what may be recorded."""
+    place, kinds = enforcement.standing(peer.participant_id, peer)
+    trees = vocabulary.load().trees
+    within = enforcement.PLACES[peer.jurisdiction]
+    places = [code for code in trees["places"].broader if trees["places"].lies_in(code, within) is True]
+    return {
+        "place": place,
+        "kinds": kinds,
+        "said": [
+            i18n.t(f"odrl.place.{place}", lang),
+            *(i18n.t(f"odrl.kind.{kind}", lang) for kind in kinds or ()),
+        ],
+        "places": [(code, i18n.t(f"odrl.place.{code}", lang)) for code in places],
+        "possible": [(code, i18n.t(f"odrl.kind.{code}", lang)) for code in trees["receivers"].broader],
+    }
 
 
 @never_cache
