@@ -59,6 +59,18 @@ def while_killing(bay: Bay, dice: random.Random, work: Callable[[], None], *, mo
     return killed
 
 
+def some_child(bay: Bay, dice: random.Random, *commands: str) -> list[int]:
+    """The pid of one process that runs one of ``commands``, of any node; none if there is none at this moment."""
+    found = [
+        pid
+        for node in bay.nodes.values()
+        if node.process is not None
+        for pid, command in children(node.process.pid).items()
+        if any(name in command for name in commands)
+    ]
+    return [dice.choice(found)] if found else []
+
+
 def _name(command: str) -> str:
     word = command.split()[-1] if command.split() else "?"
     return word.removeprefix("wantong.node.") if word.startswith("wantong.node.") else "web-child"

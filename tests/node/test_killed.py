@@ -8,17 +8,25 @@ while processes die; afterwards the nodes must hold exactly as much more, and bo
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.node import killing
 from tests.node.test_crossings import Silence, check_logs
+from tests.node.test_processes import wantong
 
+from wantong.ground import keyring
+from wantong.ground.log import Note
 from wantong.node.bay import Bay
 from wantong.node.demo import scenario
 from wantong.node.demo.narration import Crossing, Narrator
@@ -103,3 +111,55 @@ def test_a_crossing_completes_once_whoever_is_killed(played: Played, number: str
     killing.check_files(bay, played.temporary)
     assert killing.check_receipts(bay, logged) >= 1
     assert killed, "nobody was killed: the test shows nothing"
+
+
+def test_crossings_go_on_while_the_keys_of_a_node_change_whoever_is_killed(played: Played):
+    bay, dice = played.bay, random.Random(SEED)
+    killing.wait_until_quiet(bay)
+    node = bay.nodes["gd"]
+    before = json.loads((node.directory / "card.json").read_text())
+    done: list[Crossing] = []
+    over = threading.Event()
+
+    def traffic() -> None:
+        while not over.is_set() or len(done) < 2:
+            done.append(play(bay, "1"))
+
+    crossing = threading.Thread(target=traffic)
+    crossing.start()
+    try:
+        rotating = wantong("node", "rotate-keys", node.directory, "--overlap", "1")
+        _, said = rotating.communicate(timeout=60)
+        assert rotating.returncode == 0, said
+        deadline = time.monotonic() + 90
+        while keyring.read(node.directory / "keys") is not None:
+            assert time.monotonic() < deadline, keyring.read(node.directory / "keys")
+            time.sleep(dice.uniform(0.1, 0.5))
+            # whoever changes the keys, and whoever acknowledges them
+            for pid in killing.some_child(bay, dice, "wantong.node.worker", "wantong.node.web"):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(dice.uniform(1.5, 3))
+    finally:
+        over.set()
+        crossing.join(120)
+    assert done and all(c.ok for c in done), [c.problem for c in done]
+    killing.wait_until_quiet(bay)
+    killing.check_nothing_given_up(bay)
+    killing.check_both_sides_agree(bay)
+    after = json.loads((node.directory / "card.json").read_text())
+    for name in ("protocol_key", "log_vkey", "witness_vkey"):
+        assert after[name] != before[name]
+    for place in ("hk", "mo"):
+        [row] = killing.rows(
+            bay.nodes[place],
+            "SELECT log_vkey, earlier FROM trust_peer WHERE participant_id = 'gd.wantong.example'",
+        )
+        assert row["log_vkey"] == after["log_vkey"] and '"until": "' in json.dumps(row["earlier"]).replace(
+            "\\", ""
+        )
+    # all receipts there are, from before, in between and after, are good by the keys that are known now
+    assert killing.check_receipts(bay, dict.fromkeys(bay.nodes, 0)) > 10
+    checkpoint = Note.parse(httpx.get(f"{node.url}/log/checkpoint", trust_env=False).content)
+    assert {s.key_id.hex() for s in checkpoint.signatures if s.name == "gd.wantong.example"} == {
+        after["log_vkey"].split("+")[1]
+    }

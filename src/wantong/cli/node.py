@@ -107,6 +107,54 @@ def trust(directory: Path, card: Path, networks: tuple[str, ...]) -> None:
     click.echo(t("node.recognised", language(), participant=participant))
 
 
+@command.command("rotate-keys")
+@DIRECTORY
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=1),
+    default=7 * 86400,
+    show_default=True,
+    metavar="SECONDS",
+    help="how long old and new keys both count after the switch",
+)
+@click.option("--status", "act", flag_value="status", help="only tell how far it is")
+@click.option("--switch", "act", flag_value="switch", help="do not wait for nodes that have not acknowledged")
+@click.option(
+    "--retire", "act", flag_value="retire", help="leave the old keys behind before the overlap is over"
+)
+@explained
+def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
+    """Change the keys of the node of DIR, running or not: for requests, for its log, for witnessing.
+
+    The next keys are announced to every recognised node; when all have acknowledged them they sign, and after the
+    overlap the old ones are put away. Old receipts stay good.
+    """
+    from datetime import timedelta
+
+    from wantong.node import setup
+
+    setup.enter(directory)
+    from wantong.border.exchange import renewing
+    from wantong.ground import config, keyring
+
+    length = timedelta(seconds=overlap)
+    if act is None:
+        renewing.begin(length)
+    elif act == "switch":
+        renewing.switch(length)
+    elif act == "retire":
+        renewing.retire()
+    rotation, lang = keyring.read(config.current().keys), language()
+    if rotation is None:
+        click.echo(t("node.rotation.none", lang))
+    elif rotation.stage == "switched":
+        click.echo(t("node.rotation.switched", lang))
+    elif waiting := renewing.missing():
+        click.echo(t("node.rotation.announced", lang, missing=", ".join(waiting)))
+    else:
+        click.echo(t("node.rotation.acknowledged", lang))
+
+
 @command.command()
 @DIRECTORY
 @click.argument("username")

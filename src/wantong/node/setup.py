@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -152,6 +153,14 @@ def generate_keys(node: NodeConfig) -> None:
     _replace(node.directory / "card.json", services.make_card(node))
 
 
+def write_card() -> None:
+    """Bring ``card.json`` in line with the keys that sign now."""
+    from wantong.border.trust import services
+    from wantong.ground import config
+
+    _replace(config.current().directory / "card.json", services.make_card(config.current()))
+
+
 def recognise(card: bytes, networks: Sequence[str] | None = None) -> str:
     """Pin the node of ``card`` and have its log witnessed and its cosignatures counted; returns its participant id.
 
@@ -168,7 +177,7 @@ def write_trust_file() -> None:
     """Bring ``trust.toml`` (whose logs and witnesses count) in line with the pinned peers."""
     from wantong.border.trust import services
     from wantong.ground import config
-    from wantong.ground.log import Party, Trust, VerifierKey
+    from wantong.ground.log import Keys, Party, Trust, VerifierKey
     from wantong.ground.log.services import TRUST_FILE, identity
 
     # a connector of another make has no log that could be counted on
@@ -183,6 +192,14 @@ def write_trust_file() -> None:
             VerifierKey.parse(p.log_vkey),
             VerifierKey.parse(p.witness_vkey),
             tuple(p.networks),
+            tuple(
+                Keys(
+                    VerifierKey.parse(old["log_vkey"]),
+                    VerifierKey.parse(old["witness_vkey"]),
+                    datetime.fromisoformat(old["until"]) if old["until"] else None,
+                )
+                for old in p.earlier
+            ),
         )
         for p in peers
     )
@@ -192,7 +209,8 @@ def write_trust_file() -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_suffix(".tmp")
+    # the worker and a command may do it at the same time
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(content)
     draft.replace(path)
 

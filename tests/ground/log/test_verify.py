@@ -343,3 +343,51 @@ def test_salts():
 def test_short_salts_hide_nothing_and_are_refused(file):
     with pytest.raises(Malformed):
         salted_digest(file, b"short")
+
+
+# --- keys that were left behind ---------------------------------------------------------------------------------
+
+
+def test_a_key_that_was_left_behind_proves_what_a_witness_saw_before_and_nothing_after():
+    from datetime import UTC, datetime
+
+    from wantong.ground.log import Keys
+    from wantong.ground.log.checkpoint import Checkpoint, sign_checkpoint
+    from wantong.ground.log.merkle import leaf_hash
+
+    old, new = SigningKey.generate("a"), SigningKey.generate("a")
+    seen, renewed = SigningKey.generate("b", COSIGNATURE), SigningKey.generate("b", COSIGNATURE)
+    left = datetime(2026, 6, 1, tzinfo=UTC)
+    before, after = int(left.timestamp()) - 60, int(left.timestamp()) + 60
+    trust = Trust(
+        (
+            Party("a", log=new.verifier, also=(Keys(log=old.verifier, until=left),)),
+            Party("b", witness=renewed.verifier, also=(Keys(witness=seen.verifier, until=left),)),
+        )
+    )
+    entry = b'{"kind":"k","time":"t"}'
+
+    def proven(signers, witness, at) -> bool:
+        note = sign_checkpoint(Checkpoint("a", 1, leaf_hash(entry)), *signers)
+        note = note.with_signatures([witness.sign(note.text, at)])
+        return verify_receipt(bytes(Proof(0, (), note, entry)), trust).proven
+
+    assert proven([old], seen, before)
+    assert (
+        proven([old, new], seen, before)
+        and proven([new], renewed, after)
+        and proven([old, new], renewed, after)
+    )
+    assert not proven([old], renewed, after), "a stolen old key signs nothing new"
+    assert not proven([new], seen, after), "nor does a stolen old key of a witness cosign"
+    assert Trust.parse(trust.dumps().encode()).parties == trust.parties
+
+
+def test_two_keys_of_one_witness_are_one_witness():
+    from wantong.ground.log import Keys
+
+    first, second = (SigningKey.generate("b", COSIGNATURE) for _ in range(2))
+    party = Party("b", witness=first.verifier, also=(Keys(witness=second.verifier),))
+    trust = Trust((party,), quorum=2)
+    assert not trust.enough([first.verifier, second.verifier])
+    assert Trust((party,), quorum=1).enough([second.verifier])

@@ -14,6 +14,7 @@ from wantong.border.exchange import (
     extension,
     importing,
     reconciling,
+    renewing,  # noqa: F401 - its handlers
     sending,
     transfer,
 )

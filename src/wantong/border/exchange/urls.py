@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from wantong.border.exchange import dsp, extension
+from wantong.border.exchange import dsp, extension, renewing
 
 _dsp = [
     path("catalog/request", dsp.catalog_request),
@@ -28,6 +28,7 @@ root = [
     path(".well-known/dspace-version", dsp.version),
     path("dsp/2025-1/", include(_dsp)),
     path("wantong/card", extension.card),
+    path("wantong/keys", renewing.heard),
     path("wantong/obligations", extension.obligations),
     path("wantong/processes", extension.shared),
     path("wantong/negotiations/<str:pid>/void", extension.void),

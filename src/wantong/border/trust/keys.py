@@ -15,7 +15,7 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from wantong.ground import config
+from wantong.ground import config, keyring
 
 PROTOCOL = "protocol.key"
 DATA = "data.key"
@@ -23,8 +23,13 @@ DATA = "data.key"
 
 def generate(folder: Path) -> None:
     """Make the keys that are not in ``folder`` yet; existing ones are kept. Durable when it returns."""
+    make(folder, PROTOCOL, DATA)
+
+
+def make(folder: Path, *names: str) -> None:
+    """As :func:`generate`, of these ``names``."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in (PROTOCOL, DATA):
+    for name in names:
         key = OKPKey.generate_key("Ed25519")
         key.ensure_kid()
         write_once(folder / name, json.dumps(key.as_dict(private=True)))
@@ -32,20 +37,22 @@ def generate(folder: Path) -> None:
 
 def load(folder: Path, name: str) -> OKPKey:
     """The private key ``folder/name``. Raises FileNotFoundError."""
-    key = OKPKey.import_key(json.loads((folder / name).read_text()))
+    key = OKPKey.import_key(json.loads(keyring.active(folder, name).read_text()))
     key.ensure_kid()
     return key
 
 
-_loaded: dict[tuple[Path, str], OKPKey] = {}
+_loaded: dict[tuple[Path, str], tuple[tuple[int, ...], OKPKey]] = {}
 
 
 def own(name: str) -> OKPKey:
-    """This node's private key ``name``, read once a process."""
-    place = (config.current().keys, name)
-    if place not in _loaded:
-        _loaded[place] = load(*place)
-    return _loaded[place]
+    """This node's private key ``name`` that signs now; read once, and again when keys are changed."""
+    folder = config.current().keys
+    stamp = keyring.stamp(folder)
+    known = _loaded.get((folder, name))
+    if known is None or known[0] != stamp:
+        known = _loaded[folder, name] = (stamp, load(folder, name))
+    return known[1]
 
 
 def public(key: OKPKey) -> dict[str, Any]:

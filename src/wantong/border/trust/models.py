@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 
@@ -31,6 +33,11 @@ class Peer(models.Model):
     log_vkey = models.CharField(max_length=300, blank=True)
     witness_vkey = models.CharField(max_length=300, blank=True)
     fingerprint = models.CharField(max_length=60, blank=True)
+    earlier = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="keys before these: protocol_key, log_vkey, witness_vkey, and until when they counted (null: they do)",
+    )
     active = models.BooleanField(default=True)
     pinned_by = models.CharField(max_length=200)
     pinned_at = models.DateTimeField(default=timezone.now)
@@ -45,6 +52,11 @@ class Peer(models.Model):
     def foreign(self) -> bool:
         """Whether it is no node of ours: it speaks the protocol, and nothing beside it."""
         return not self.protocol_key
+
+    def key_called(self, kid: str) -> dict[str, Any]:
+        """The public JWK with that id if it is one that this peer still signs with; else the one it signs with now."""
+        living = [keys["protocol_key"] for keys in self.earlier if keys["until"] is None]
+        return next((key for key in living if key.get("kid") == kid), self.protocol_key)
 
     @property
     def reach(self) -> Reach:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from ipaddress import ip_network
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.trust import cards, keys, tokens, verifiers
+from wantong.border.trust import cards, keys, renewal, tokens, verifiers
 from wantong.border.trust.models import PINNED_KEYS, Peer
-from wantong.ground import config
+from wantong.ground import config, keyring
 from wantong.ground.actors import Actor, system
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.auth import require
@@ -94,6 +96,57 @@ def pin(card: bytes, actor: Actor | None = None, *, networks: Sequence[str] | No
         },
     )
     return peer
+
+
+def next_card(node: NodeConfig) -> bytes:
+    """The card of ``node`` with the keys it is about to change to. Raises FileNotFoundError if there are none."""
+    from wantong.ground.log import load_keys
+
+    pair = load_keys(node.keys / keyring.NEXT)
+    return cards.make(
+        node,
+        keys.load(node.keys / keyring.NEXT, keys.PROTOCOL),
+        log_vkey=str(pair.log.verifier),
+        witness_vkey=str(pair.witness.verifier),
+    )
+
+
+@transaction.atomic
+def renew(caller: Peer, told: Mapping[str, Any]) -> Peer:
+    """Pin the new keys of a peer beside its old ones, which count until it says that it has left them behind.
+
+    The same renewal again does nothing. Raises :class:`~wantong.border.trust.cards.BadCard`.
+    """
+    known = Peer.objects.select_for_update().get(pk=caller.pk)
+    offered = told.get("card")
+    if isinstance(offered, dict) and offered.get("protocol_key") == known.protocol_key:
+        return known
+    card = renewal.read(told, known.protocol_key)
+    same = ("participant_id", "jurisdiction", "url", "data_url")
+    if any(getattr(card, name) != getattr(known, name) for name in same):
+        raise cards.BadCard(reason="a renewal changes keys and nothing else")
+    old = {name: getattr(known, name) for name in ("protocol_key", "log_vkey", "witness_vkey")}
+    known.earlier = [*known.earlier, {**old, "until": None}]
+    known.protocol_key, known.log_vkey, known.witness_vkey = (
+        dict(card.protocol_key),
+        card.log_vkey,
+        card.witness_vkey,
+    )
+    known.fingerprint = cards.fingerprint(card)
+    known.save(update_fields=["earlier", "protocol_key", "log_vkey", "witness_vkey", "fingerprint"])
+    return known
+
+
+@transaction.atomic
+def leave_behind(caller: Peer, kept: str) -> Peer:
+    """From now on only the key with the id ``kept`` speaks for a peer. Raises :class:`~.cards.BadCard` if it is another."""
+    known = Peer.objects.select_for_update().get(pk=caller.pk)
+    if known.protocol_key.get("kid") != kept:
+        raise cards.BadCard(reason="that is not the key that is pinned")
+    now = timezone.now().astimezone(UTC).isoformat(timespec="seconds")
+    known.earlier = [{**old, "until": old["until"] or now} for old in known.earlier]
+    known.save(update_fields=["earlier"])
+    return known
 
 
 def release(actor: Actor, participant_id: str) -> Peer:

@@ -97,6 +97,16 @@ def issuer(token: str) -> str:
     return name
 
 
+def key_id(token: str) -> str:
+    """Which key the token says it is signed with, unproven; empty if it does not say."""
+    try:
+        part = token.split(".")[0]
+        told = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))).get("kid", "")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return told if isinstance(told, str) else ""
+
+
 def verify(token: str, key: OKPKey, *, audience: str, request: Request, now: datetime) -> Claims:
     """What ``token`` proves about ``request``, if it was signed with ``key`` for ``audience`` and is still good.
 

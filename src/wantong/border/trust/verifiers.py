@@ -100,7 +100,7 @@ class PinnedKeys:
             raise tokens.BadToken("the issuer is not pinned")
         claims = tokens.verify(
             token,
-            OKPKey.import_key(peer.protocol_key),
+            OKPKey.import_key(peer.key_called(tokens.key_id(token))),
             audience=config.current().participant_id,
             request=request,
             now=timezone.now(),

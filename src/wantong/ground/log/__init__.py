@@ -17,12 +17,13 @@ from wantong.ground.log.keys import NodeKeys, generate_keys, load_keys, witness_
 from wantong.ground.log.note import Note, SigningKey, VerifierKey
 from wantong.ground.log.proof import Proof
 from wantong.ground.log.store import Appended, Log
-from wantong.ground.log.trust import Party, Trust
+from wantong.ground.log.trust import Keys, Party, Trust
 from wantong.ground.log.verify import Verdict, salted_digest, verify_receipt
 from wantong.ground.log.witness import Witness
 
 __all__ = [
     "Appended",
+    "Keys",
     "Log",
     "NodeKeys",
     "Note",

@@ -136,9 +136,9 @@ def audit(
     said: list[Statement] = []
     try:
         note = Note.parse(source.fetch("checkpoint", MAX_NOTE_BYTES))
-        head = _signed(note, trust)
+        head = _signed(note, trust, living=True)
         witnesses = trust.witnesses(head.origin)
-        sightings = sightings_of(note.verify(witnesses), witnesses)
+        sightings = sightings_of(trust.counted(note.verify(witnesses)), witnesses)
         before = sorted((_earlier(data, trust, head) for data in earlier), key=lambda c: c.size)
     except LogProblem as problem:
         return Report(False, (Statement("audit.defect", False, {"problem": problem}),))
@@ -161,12 +161,13 @@ def audit(
     return Report(complete and not defects, (*said, *defects), head, tree.size, sightings)
 
 
-def _signed(note: Note, trust: Trust) -> Checkpoint:
+def _signed(note: Note, trust: Trust, *, living: bool = False) -> Checkpoint:
+    """``living``: by a key that the log still uses."""
     origin = Checkpoint.parse(note.text).origin
     party = trust.log(origin)
     if party is None or party.log is None:
         raise Unproven("unknown-log", origin=origin)
-    return open_checkpoint(note, (party.log,))
+    return open_checkpoint(note, (party.living if living else party).log_keys)
 
 
 def _earlier(data: bytes, trust: Trust, head: Checkpoint) -> Checkpoint:

@@ -38,10 +38,10 @@ class Checkpoint:
         )
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: SigningKey) -> Note:
-    """The checkpoint as a note with the log's signature."""
+def sign_checkpoint(checkpoint: Checkpoint, *signers: SigningKey) -> Note:
+    """The checkpoint as a note with the log's signature, or two while one key takes over from another."""
     text = bytes(checkpoint)
-    return Note(text, (signer.sign(text),))
+    return Note(text, tuple(signer.sign(text) for signer in signers))
 
 
 def open_checkpoint(note: Note, keys: tuple[VerifierKey, ...]) -> Checkpoint:

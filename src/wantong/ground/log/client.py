@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from wantong.ground.http.fetch import FetchFailed, Reply, shared
 from wantong.ground.http.limits import seconds_to_wait
 from wantong.ground.log.checkpoint import Checkpoint
-from wantong.ground.log.note import Note, Signature, VerifierKey, decode_size
+from wantong.ground.log.note import Note, Verified, VerifierKey, decode_size
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven, WitnessFailed
 from wantong.ground.log.store import Log
 from wantong.ground.log.trust import Party
@@ -43,7 +43,9 @@ def collect(log: Log, peers: Sequence[Party], *, deadline: float = DEADLINE, aga
     note = Note.parse(log.checkpoint())
     size = Checkpoint.parse(note.text).size
     missing = [
-        p for p in peers if p.witness and (again or not any(p.witness.made(s) for s in note.signatures))
+        p
+        for p in peers
+        if p.witness and (again or not any(k.made(s) for k in p.living.witness_keys for s in note.signatures))
     ]
     cosigned: list[Party] = []
     failed: list[LogProblem] = []
@@ -63,11 +65,10 @@ def collect(log: Log, peers: Sequence[Party], *, deadline: float = DEADLINE, aga
 
 def submit(log: Log, note: Note, peer: Party, *, deadline: float = DEADLINE) -> None:
     """Have one witness cosign ``note`` and keep the cosignature in the log. Raises :class:`WitnessFailed`."""
-    witness = peer.witness
-    assert witness is not None
+    witnesses = peer.living.witness_keys
     checkpoint = Checkpoint.parse(note.text)
     until = time.monotonic() + deadline
-    old = min(log.witness_size(witness), checkpoint.size)
+    old = min(max(map(log.witness_size, peer.witness_keys), default=0), checkpoint.size)
     answer = _post(log, note, checkpoint, peer, old, until)
     if answer.status == 409:
         # our memory of what it has seen is not its own (we lost an answer, or are new to it): once more from there
@@ -82,7 +83,8 @@ def submit(log: Log, note: Note, peer: Party, *, deadline: float = DEADLINE) -> 
         raise WitnessFailed(peer.id, "status", status=answer.status, retry_after=after)
     if answer.status != 200:
         raise WitnessFailed(peer.id, "status", status=answer.status)
-    log.add_cosignature(note, witness, _cosignature(answer, note, witness, peer))
+    verified = _cosignature(answer, note, witnesses, peer)
+    log.add_cosignature(note, verified.key, verified.signature)
 
 
 # --- one round trip ---------------------------------------------------------------------------------------------
@@ -108,16 +110,16 @@ def _size(answer: Reply, peer: Party) -> int:
         raise WitnessFailed(peer.id, "answer") from None
 
 
-def _cosignature(answer: Reply, note: Note, witness: VerifierKey, peer: Party) -> Signature:
-    """The line of the answer that is by ``witness``; others are ignored, as the specification asks."""
+def _cosignature(answer: Reply, note: Note, witnesses: Sequence[VerifierKey], peer: Party) -> Verified:
+    """The line of the answer that is by one of ``witnesses``; others are ignored, as the specification asks."""
     try:
         parsed = Note.parse(note.text + b"\n" + answer.body)
     except Malformed:
         raise WitnessFailed(peer.id, "answer") from None
     try:
-        verified = parsed.verify((witness,))
+        verified = parsed.verify(witnesses)
     except Unproven:
         raise WitnessFailed(peer.id, "cosignature") from None
     if not verified:
         raise WitnessFailed(peer.id, "cosignature")
-    return verified[0].signature
+    return verified[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from wantong.ground import keyring
 from wantong.ground.log.note import COSIGNATURE, ED25519, SigningKey
 
 LOG_KEY = "log.key"
@@ -19,6 +21,13 @@ class NodeKeys(NamedTuple):
 
     log: SigningKey
     witness: SigningKey
+    others: tuple[tuple[SigningKey, SigningKey, datetime | None], ...] = ()
+    """While keys are changed the other pair, which has no time; then those left behind, with until when they signed."""
+
+    @property
+    def signers(self) -> tuple[SigningKey, ...]:
+        """The keys that sign this log's checkpoints: two while one takes over from the other."""
+        return (self.log, *(log for log, _, until in self.others if until is None))
 
 
 def witness_name(participant_id: str) -> str:
@@ -39,11 +48,21 @@ def generate_keys(directory: Path, participant_id: str) -> NodeKeys:
 
 
 def load_keys(directory: Path) -> NodeKeys:
-    """The keys in ``directory``. Raises FileNotFoundError or ``Malformed``."""
+    """The keys in ``directory``, as far as a change of them has come. Raises FileNotFoundError or ``Malformed``."""
+    beside = zip(keyring.beside(directory, LOG_KEY), keyring.beside(directory, WITNESS_KEY), strict=True)
+    retired = zip(keyring.retired(directory, LOG_KEY), keyring.retired(directory, WITNESS_KEY), strict=True)
     return NodeKeys(
-        SigningKey.loads((directory / LOG_KEY).read_text()),
-        SigningKey.loads((directory / WITNESS_KEY).read_text()),
+        _read(keyring.active(directory, LOG_KEY)),
+        _read(keyring.active(directory, WITNESS_KEY)),
+        (
+            *((_read(log), _read(witness), None) for log, witness in beside),
+            *((_read(log.file), _read(witness.file), log.until) for log, witness in retired),
+        ),
     )
+
+
+def _read(path: Path) -> SigningKey:
+    return SigningKey.loads(path.read_text())
 
 
 def _generate(path: Path, name: str, algorithm: int) -> None:

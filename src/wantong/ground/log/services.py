@@ -20,7 +20,8 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from wantong.ground import bulk, canonical, config
+from wantong.ground import bulk, canonical, config, keyring
+from wantong.ground.config import NodeConfig
 from wantong.ground.log import client, keys, merkle
 from wantong.ground.log.audit import Website
 from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
@@ -37,7 +38,7 @@ from wantong.ground.log.problems import (
 )
 from wantong.ground.log.store import RESTORED, Log
 from wantong.ground.log.tiles import MAX_ENTRY
-from wantong.ground.log.trust import Party, Trust
+from wantong.ground.log.trust import Keys, Party, Trust
 from wantong.ground.log.witness import AddCheckpoint, Answer, Witness, origin_hash
 from wantong.ground.outbox.services import publish
 
@@ -150,7 +151,7 @@ def recover(peer: Party) -> int:
     source = Website(f"{peer.url}/log/mirrors/{origin_hash(own.id)}", reach=peer.reach)
     try:
         note = Note.parse(source.fetch("checkpoint", MAX_NOTE_BYTES))
-        head = open_checkpoint(note, (own.log,))
+        head = open_checkpoint(note, own.log_keys)
         if head.size <= log.size:
             return 0
         entries = [entry for part in missing(source, head, log.tree()) for entry in part]
@@ -241,6 +242,7 @@ def mirror(origin_hash: str) -> Mirror:
 
 _lock = threading.Lock()
 _open: dict[tuple[int, type, Path], Any] = {}
+_stamps: dict[tuple[int, type, Path], tuple[int, ...]] = {}
 _trust: dict[Path, tuple[tuple[int, int], Trust]] = {}
 
 
@@ -249,9 +251,20 @@ def node_log() -> Log:
     node = config.current()
     with _lock:
         key = (os.getpid(), Log, node.log)  # a forked child must not touch its parent's connection
-        if key not in _open:
-            signer = keys.generate_keys(node.keys, node.participant_id).log
-            _open[key] = Log.open(node.log, origin=node.participant_id, signer=signer)
+        if key not in _open or _stamps[key] != keyring.stamp(node.keys):
+            pair, at = _keys(node)
+            earlier = [old.verifier for old, _, until in pair.others if until]
+            if key in _open:
+                _open[key].sign_with(pair.signers, earlier)
+            else:
+                _open[key] = Log.open(
+                    node.log,
+                    origin=node.participant_id,
+                    signer=pair.log,
+                    beside=pair.signers[1:],
+                    earlier=earlier,
+                )
+            _stamps[key] = at
         log: Log = _open[key]
         return log
 
@@ -261,10 +274,22 @@ def node_witness() -> Witness:
     node = config.current()
     with _lock:
         key = (os.getpid(), Witness, node.log)
-        if key not in _open:
-            _open[key] = Witness(node.log, keys.generate_keys(node.keys, node.participant_id).witness)
+        if key not in _open or _stamps[key] != keyring.stamp(node.keys):
+            pair, at = _keys(node)
+            if key in _open:
+                _open[key].sign_with(pair.witness)
+            else:
+                _open[key] = Witness(node.log, pair.witness)
+            _stamps[key] = at
         witness: Witness = _open[key]
         return witness
+
+
+def _keys(node: NodeConfig) -> tuple[keys.NodeKeys, tuple[int, ...]]:
+    """The keys of the node, and the stamp of the moment before they were read."""
+    keys.generate_keys(node.keys, node.participant_id)
+    at = keyring.stamp(node.keys)
+    return keys.load_keys(node.keys), at
 
 
 def node_trust() -> Trust:
@@ -296,4 +321,5 @@ def identity() -> Party:
         node.url,
         pair.log.verifier,
         pair.witness.verifier,
+        also=tuple(Keys(log.verifier, witness.verifier, until) for log, witness, until in pair.others),
     )

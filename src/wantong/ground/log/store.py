@@ -130,10 +130,16 @@ class _Ticket:
 class Log:
     """One append-only log; see the module's text. Thread-safe; open one per process and folder."""
 
-    def __init__(self, directory: Path, origin: str, signer: SigningKey) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        origin: str,
+        signers: tuple[SigningKey, ...],
+        earlier: tuple[VerifierKey, ...] = (),
+    ) -> None:
         self.directory = directory
         self.origin = origin
-        self._signer = signer
+        self._signers, self._earlier = signers, earlier
         self._db = _connect(directory / "log.db")
         self._reader = _connect(directory / "log.db")
         self._reading = threading.Lock()
@@ -150,18 +156,26 @@ class Log:
     # --- opening ------------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, directory: Path, *, origin: str, signer: SigningKey) -> Log:
-        """Open the log in ``directory``, or begin an empty one there.
+    def open(
+        cls,
+        directory: Path,
+        *,
+        origin: str,
+        signer: SigningKey,
+        beside: Sequence[SigningKey] = (),
+        earlier: Sequence[VerifierKey] = (),
+    ) -> Log:
+        """Open the log in ``directory``, or begin an empty one there. Keys ``beside`` sign too; ``earlier`` ones did.
 
         Raises :class:`OriginMismatch` if the folder holds the log of another origin or key, :class:`RolledBack`
         if its database is older than what it has published, :class:`StorageFailed`.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        log = cls(directory, origin, signer)
+        log = cls(directory, origin, (signer, *beside), tuple(earlier))
         try:
             with log._transaction():
                 if log._db.execute("SELECT 1 FROM head").fetchone() is None:
-                    empty = sign_checkpoint(Checkpoint(origin, 0, merkle.EMPTY_ROOT), signer)
+                    empty = sign_checkpoint(Checkpoint(origin, 0, merkle.EMPTY_ROOT), *log._signers)
                     log._db.execute("INSERT INTO head VALUES (0, 0, ?)", (bytes(empty),))
             log._check_identity()
             log._check_published()
@@ -179,7 +193,7 @@ class Log:
 
     def _check_identity(self) -> None:
         try:
-            head = open_checkpoint(Note.parse(self.checkpoint()), (self._signer.verifier,))
+            head = open_checkpoint(Note.parse(self.checkpoint()), self._verifiers)
         except Unproven:
             raise OriginMismatch(origin=self.origin) from None
         if head.origin != self.origin:
@@ -190,11 +204,35 @@ class Log:
         if not path.exists():
             return
         try:
-            published = open_checkpoint(Note.parse(path.read_bytes()), (self._signer.verifier,))
+            published = open_checkpoint(Note.parse(path.read_bytes()), self._verifiers)
         except (Malformed, Unproven):
             raise OriginMismatch(origin=self.origin) from None
         if published.size > self.size or self.root(published.size) != published.root:
             raise RolledBack(published=published.size, stored=self.size)
+
+    @property
+    def _verifiers(self) -> tuple[VerifierKey, ...]:
+        return (*(signer.verifier for signer in self._signers), *self._earlier)
+
+    def sign_with(self, signers: Sequence[SigningKey], earlier: Sequence[VerifierKey] = ()) -> None:
+        """From now on checkpoints are signed with all of ``signers``, the newest one too. Raises :class:`StorageFailed`."""
+        with self._writing, self._transaction():
+            self._signers, self._earlier = tuple(signers), tuple(earlier)
+            row = self._db.execute("SELECT size, note FROM head").fetchone()
+            size, note = row[0], Note.parse(row[1])
+            signed = Note(note.text, tuple(signer.sign(note.text) for signer in self._signers))
+            if signed.signatures == note.signatures:
+                return
+            self._db.execute("UPDATE head SET note = ?", (bytes(signed),))
+            row = self._db.execute("SELECT note FROM witnessed WHERE size = ?", (size,)).fetchone()
+            if row is not None:
+                seen = Note.parse(row[0])
+                ours = {(s.name, s.key_id) for s in (*note.signatures, *signed.signatures)}
+                cosigned = tuple(s for s in seen.signatures if (s.name, s.key_id) not in ours)
+                self._db.execute(
+                    "UPDATE witnessed SET note = ? WHERE size = ?",
+                    (bytes(Note(note.text, (*signed.signatures, *cosigned))), size),
+                )
 
     # --- appending ----------------------------------------------------------------------------------------------
 
@@ -334,7 +372,7 @@ class Log:
             "INSERT OR REPLACE INTO tile VALUES (?, ?, ?)",
             [(level, number, hashes) for (level, number), hashes in changed.items()],
         )
-        note = sign_checkpoint(Checkpoint(self.origin, tree.size, tree.root()), self._signer)
+        note = sign_checkpoint(Checkpoint(self.origin, tree.size, tree.root()), *self._signers)
         self._db.execute("UPDATE head SET size = ?, note = ?", (tree.size, bytes(note)))
         self._db.execute("COMMIT")
         self._tree = tree
@@ -439,7 +477,7 @@ class Log:
 
         Raises :class:`Unproven` if it does not hold, or if the checkpoint is not ours.
         """
-        size = open_checkpoint(checkpoint, (self._signer.verifier,)).size
+        size = open_checkpoint(checkpoint, self._verifiers).size
         witness.verify(checkpoint.text, cosignature)
         with self._writing, self._transaction():
             row = self._db.execute("SELECT note FROM witnessed WHERE size = ?", (size,)).fetchone()

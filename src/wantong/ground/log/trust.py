@@ -15,6 +15,13 @@ Two spellings of one thing, both read by :func:`Trust.parse`:
     witness = "hk.wantong.example/witness+77c1…+BJ0q…"
     name = { zh-hans = "香港节点", zh-hant = "香港節點", en = "Hong Kong node", pt = "Nó de Hong Kong" }
 
+A node that changes its keys has both for a time; those it has left behind say until when they signed::
+
+        [[node.also]]
+        log = "hk.wantong.example+51c7…+AbQ1…"
+        witness = "hk.wantong.example/witness+9a0e…+BBx8…"
+        until = 2027-03-01T00:00:00+00:00
+
 ``quorum`` counts witnesses of *other* nodes: a log that witnesses itself proves nothing.
 
 *A C2SP tlog-policy* (https://c2sp.org/tlog-policy): ``log``, ``witness``, ``group`` and ``quorum`` lines, for
@@ -27,16 +34,27 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
 from wantong.ground.http.reach import Reach
-from wantong.ground.log.note import COSIGNATURE, ED25519, VerifierKey
+from wantong.ground.log.note import COSIGNATURE, ED25519, Verified, VerifierKey
 from wantong.ground.log.problems import Malformed
 
 MAX_TRUST_BYTES = 1024 * 1024
 LANGUAGES = ("zh-hans", "zh-hant", "en", "pt")
+_MAX_KEYS = 200
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Other keys of a party: those it is changing to or from (``until`` is None), or has signed with ``until`` then."""
+
+    log: VerifierKey | None = None
+    witness: VerifierKey | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,26 @@ class Party:
     log: VerifierKey | None = None
     witness: VerifierKey | None = None
     networks: tuple[str, ...] = ()
+    also: tuple[Keys, ...] = ()
+
+    @property
+    def log_keys(self) -> tuple[VerifierKey, ...]:
+        """Every key that signs or has signed this party's checkpoints, the newest first."""
+        return tuple(key for key in (self.log, *(keys.log for keys in self.also)) if key)
+
+    @property
+    def witness_keys(self) -> tuple[VerifierKey, ...]:
+        """Every key with which this party cosigns or has cosigned, the newest first."""
+        return tuple(key for key in (self.witness, *(keys.witness for keys in self.also)) if key)
+
+    @property
+    def living(self) -> Party:
+        """The party without the keys that it does not use any more."""
+        return replace(self, also=tuple(keys for keys in self.also if keys.until is None))
+
+    def until(self, key: VerifierKey) -> datetime | None:
+        """Until when a signature by ``key`` counts; None: it does."""
+        return next((keys.until for keys in self.also if key in (keys.log, keys.witness)), None)
 
     @property
     def reach(self) -> Reach:
@@ -89,18 +127,27 @@ class Trust:
 
     def log_keys(self) -> dict[str, tuple[VerifierKey, ...]]:
         """Origin → keys, as a witness needs them."""
-        return {p.log.name: (p.log,) for p in self.parties if p.log is not None}
+        return {p.log.name: p.living.log_keys for p in self.parties if p.log is not None}
 
     def witnesses(self, origin: str) -> dict[VerifierKey, Party]:
         """The witnesses whose word counts for this log: all but the log's own."""
-        return {
-            p.witness: p for p in self.parties if p.witness is not None and (self.group or p.id != origin)
-        }
+        return {key: p for p in self.parties if self.group or p.id != origin for key in p.witness_keys}
+
+    def counted(self, seen: Iterable[Verified]) -> list[Verified]:
+        """Of verified cosignatures those by keys that were good at the time they state."""
+        good = []
+        for v in seen:
+            until = next((p.until(v.key) for p in self.parties if v.key in p.witness_keys), None)
+            if until is None or (v.time is not None and v.time <= until.timestamp()):
+                good.append(v)
+        return good
 
     def enough(self, seen: Iterable[VerifierKey]) -> bool:
-        """Whether these witnesses (of :meth:`witnesses`) make the quorum."""
+        """Whether these witnesses (of :meth:`witnesses`) make the quorum; two keys of one party are one witness."""
         held = frozenset(seen)
-        return self.group.satisfied(held) if self.group is not None else len(held) >= self.quorum
+        if self.group is not None:
+            return self.group.satisfied(held)
+        return sum(not held.isdisjoint(p.witness_keys) for p in self.parties) >= self.quorum
 
     def peers(self, own: str) -> tuple[Party, ...]:
         """The parties other than ``own`` that can be asked to witness."""
@@ -125,6 +172,15 @@ class Trust:
             if p.names:
                 names = ", ".join(f"{lang} = {_toml(text)}" for lang, text in p.names.items())
                 lines.append(f"name = {{ {names} }}")
+            for keys in p.also:
+                lines += ["", "    [[node.also]]"]
+                lines += (
+                    f"    {use} = {_toml(str(key))}"
+                    for use, key in (("log", keys.log), ("witness", keys.witness))
+                    if key
+                )
+                if keys.until:
+                    lines.append(f"    until = {keys.until.astimezone(UTC).isoformat(timespec='seconds')}")
         return "\n".join(lines) + "\n"
 
     @classmethod
@@ -174,9 +230,13 @@ def _party(table: Any) -> Party:
         "witness",
         "name",
         "networks",
+        "also",
     }:
         raise Malformed("trust", "shape")
     names, networks = table.pop("name", {}), table.pop("networks", [])
+    also = table.pop("also", [])
+    if not isinstance(also, list) or len(also) > _MAX_KEYS:
+        raise Malformed("trust", "shape")
     if not isinstance(networks, list) or not all(_is_network(network) for network in networks):
         raise Malformed("trust", "shape")
     if not isinstance(names, dict) or not all(isinstance(v, str) for v in (*table.values(), *names.values())):
@@ -185,11 +245,39 @@ def _party(table: Any) -> Party:
         raise Malformed("trust", "shape")
     log = _vkey(table["log"], ED25519) if "log" in table else None
     witness = _vkey(table["witness"], COSIGNATURE) if "witness" in table else None
+    others = tuple(_keys(told, log, witness) for told in also)
     if log is not None and log.name != table["id"]:
         raise Malformed("trust", "origin")
     return Party(
-        table["id"], names, table.get("jurisdiction", ""), table.get("url", ""), log, witness, tuple(networks)
+        id=table["id"],
+        names=names,
+        jurisdiction=table.get("jurisdiction", ""),
+        url=table.get("url", ""),
+        log=log,
+        witness=witness,
+        networks=tuple(networks),
+        also=others,
     )
+
+
+def _keys(told: Any, log: VerifierKey | None, witness: VerifierKey | None) -> Keys:
+    if not isinstance(told, dict) or not told.keys() <= {"log", "witness", "until"}:
+        raise Malformed("trust", "shape")
+    until = told.pop("until", None)
+    if until is not None and (not isinstance(until, datetime) or until.tzinfo is None):
+        raise Malformed("trust", "shape")
+    if not all(isinstance(key, str) for key in told.values()):
+        raise Malformed("trust", "shape")
+    keys = Keys(
+        _vkey(told["log"], ED25519) if "log" in told else None,
+        _vkey(told["witness"], COSIGNATURE) if "witness" in told else None,
+        until,
+    )
+    # a party changes its keys, never its names
+    for key, own in ((keys.log, log), (keys.witness, witness)):
+        if key is not None and (own is None or key.name != own.name):
+            raise Malformed("trust", "origin")
+    return keys
 
 
 def _is_network(told: Any) -> bool:
@@ -208,7 +296,10 @@ def _vkey(text: str, algorithm: int) -> VerifierKey:
 
 
 def _no_duplicates(parties: tuple[Party, ...]) -> None:
-    for keys in ([p.log for p in parties if p.log], [p.witness for p in parties if p.witness]):
+    for keys in (
+        [key for p in parties for key in p.log_keys],
+        [key for p in parties for key in p.witness_keys],
+    ):
         if len({key.public for key in keys}) != len(keys):
             raise Malformed("trust", "duplicate")
 

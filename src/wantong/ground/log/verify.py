@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +18,7 @@ from typing import Any
 
 from wantong.ground.log.checkpoint import open_checkpoint
 from wantong.ground.log.merkle import leaf_hash, verify_inclusion
+from wantong.ground.log.note import Note, Verified
 from wantong.ground.log.problems import LogProblem, Malformed, Unproven
 from wantong.ground.log.proof import Proof
 from wantong.ground.log.trust import Party, Trust
@@ -85,7 +86,7 @@ def verify_receipt(
         log = trust.log(origin)
         if log is None or log.log is None:
             raise Unproven("unknown-log", origin=origin)
-        checkpoint = open_checkpoint(proof.checkpoint, (log.log,))
+        checkpoint = open_checkpoint(proof.checkpoint, log.log_keys)
 
         # 3. The entry stands in the tree of that checkpoint.
         verify_inclusion(leaf_hash(proof.extra), proof.index, checkpoint.size, proof.hashes, checkpoint.root)
@@ -95,7 +96,7 @@ def verify_receipt(
 
         # 4. Enough witnesses that are not the log itself have seen that checkpoint, and no other of its size.
         witnesses = trust.witnesses(origin)
-        seen = proof.checkpoint.verify(witnesses)
+        seen = trust.counted(proof.checkpoint.verify(witnesses))
         sightings = sightings_of(seen, witnesses)
         found["sightings"] = sightings
         said += (
@@ -103,6 +104,7 @@ def verify_receipt(
         )
         if not trust.enough(v.key for v in seen):
             raise Unproven("quorum-group" if trust.group else "quorum", seen=len(seen), needed=trust.quorum)
+        _check_key_in_use(log, proof.checkpoint, seen)
 
         # 5. The file is the one the entry names.
         if file is not None:
@@ -116,6 +118,17 @@ def verify_receipt(
         said.append(Statement("verdict.refused", False, {"problem": problem}))
         return Verdict(False, tuple(said), **found)
     return Verdict(True, tuple(said), **found)
+
+
+def _check_key_in_use(log: Party, note: Note, seen: Sequence[Verified]) -> None:
+    """A key that the log has left behind signs no new checkpoint: a witness must have seen it while the key was in use."""
+    until = [log.until(v.key) for v in note.verify(log.log_keys)]
+    ends = [end for end in until if end is not None]
+    if len(ends) < len(until):
+        return
+    times = [v.time for v in seen if v.time is not None]
+    if not times or min(times) > max(ends).timestamp():
+        raise Unproven("key-retired", until=max(ends).isoformat())
 
 
 # --- files and their digests ------------------------------------------------------------------------------------

@@ -63,7 +63,14 @@ def receipt(request: HttpRequest, entry_id: uuid.UUID) -> HttpResponse:
 def vkeys(request: HttpRequest) -> HttpResponse:
     """This node's public keys, as the lines of a log policy that name them; to be compared out of band."""
     party = services.identity()
-    text = f"log {party.log} {party.url}/log\nwitness {party.id} {party.witness} {party.url}/log/witness\n"
+    now = party.living
+    lines = [f"log {key} {party.url}/log\n" for key in now.log_keys]
+    # while keys are changed there are two of each; a policy wants different names
+    lines += (
+        f"witness {party.id}{'#next' * at} {key} {party.url}/log/witness\n"
+        for at, key in enumerate(now.witness_keys)
+    )
+    text = "".join(lines)
     return _bytes(text.encode(), TEXT_TYPE, MUTABLE)
 
 

@@ -168,6 +168,11 @@ class Witness:
         with self._lock:
             self._db.close()
 
+    def sign_with(self, signer: SigningKey) -> None:
+        """From now on it cosigns with this key."""
+        with self._lock:
+            self._signer = signer
+
     def add_checkpoint(self, body: bytes, logs: LogKeys, time: int) -> Answer:
         """Answer one ``add-checkpoint`` call. ``time`` is now, in POSIX seconds.
 
