@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "wantong.border.exchange.offshore",
     "wantong.border.exchange.opendata",
     "wantong.border.exchange.query",
+    "wantong.border.exchange.research",
     "wantong.border.exchange.sharing",
     "wantong.portal",
     "wantong.node",
