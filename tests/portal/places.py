@@ -47,6 +47,8 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "registration-bundle": (f"carried/{ids['registration']}/bundle", REGISTRARS),
         "offshore": ("offshore", OPERATORS),
         "offshore-space": (f"offshore/{ids['offshore']}", OPERATORS),
+        "research": ("research", OPERATORS),
+        "research-project": (f"research/{ids['research']}?dataset=social-insurance", OPERATORS),
         "log": ("log", PUBLIC),
         "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
         "verify": ("verify", PUBLIC),

@@ -14,6 +14,8 @@ from tests.border.gate import scene
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.offshore import services as offshore
+from wantong.border.exchange.research import peering as research_peering
+from wantong.border.exchange.research import services as research
 from wantong.border.exchange.sharing import directory as sharing_directory
 from wantong.border.exchange.sharing import services as sharing
 from wantong.border.exchange.sharing.ledger import get as sharing_get
@@ -69,6 +71,7 @@ class Seeded:
     proposed: Any
     registration: Any
     offshore: Any
+    research: Any
     bundle: Path
     witnesses: list[Any]
     requests: dict[str, str]
@@ -87,6 +90,7 @@ class Seeded:
             "proposed",
             "registration",
             "offshore",
+            "research",
         )
         entry = self.receipted.actions.get(act="deliver").log_entry
         return {
@@ -318,6 +322,7 @@ def _crossings(folder: Path, witnesses: list[Any]) -> Seeded:
         proposed,
         registered.registration,
         offshore_space(received),
+        research_project(),
         bundle,
         witnesses,
         requests,
@@ -385,6 +390,68 @@ def _requests() -> dict[str, str]:
     sharing.endorse(CHAN, endorsed, "用途与职责相符")
     sharing.refuse(LEI, refused, "more_than_needed", "险种与月数即可，无须姓名")
     return {"done": done, "asked": asked, "endorsed": endorsed, "refused": refused}
+
+
+def research_project() -> Any:
+    """A project with Hong Kong: one review stands, data of ours waits for another, data of theirs may be asked for."""
+    Peer.objects.filter(participant_id=scene.HK).update(protocol_key={"kty": "OKP"})
+    project = research.open_project(
+        CHAN,
+        scene.HK,
+        {
+            "zh-hans": "大湾区居民血压队列研究",
+            "zh-hant": "大灣區居民血壓隊列研究",
+            "en": "Blood pressure in the bay: a cohort",
+            "pt": "Coorte de tensão arterial na baía",
+        },
+        ["general", "human_subjects"],
+        timezone.localdate() + dt.timedelta(days=300),
+    )
+    partner = Peer.objects.get(participant_id=scene.HK)
+    offer = {"@id": "offer", "@type": "Offer", "permission": [{"action": "use"}]}
+    for number, (act, data) in enumerate(
+        (
+            ("agree", {}),
+            (
+                "review",
+                {
+                    "name": "ethics",
+                    "approved": True,
+                    "document": {"title": "HKU/HA REC", "number": "UW 26-117"},
+                },
+            ),
+            (
+                "release",
+                {
+                    "dataset_id": "hk-cohort",
+                    "title": {"en": "Cohort of Hong Kong", "zh-hant": "香港隊列"},
+                    "kind": "human_subjects",
+                    "fields": ["age_group", "systolic"],
+                    "offer": offer,
+                },
+            ),
+        )
+    ):
+        message = {
+            "@type": "ResearchMessage",
+            "id": f"m{number}",
+            "project": str(project.id),
+            "act": act,
+            "data": data,
+        }
+        research_peering.receive(partner, message)
+    research.review(LEI, project.id, "data_release", True, gate.Document("科研数据释出审核意见"))
+    research.propose(
+        CHAN,
+        project.id,
+        "social-insurance",
+        "human_subjects",
+        {scene.COLUMNS[2]: "keep", scene.COLUMNS[3]: "generalise"},
+    )
+    outbox.HANDLERS["research.tell"] = lambda event: None
+    outbox.drain()
+    Peer.objects.filter(participant_id=scene.HK).update(protocol_key={})
+    return project
 
 
 def _declare(path: Path, number: str, **more: Any) -> Declaration:

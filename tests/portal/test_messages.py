@@ -12,6 +12,8 @@ import pytest
 import wantong
 from wantong.border.exchange import terms
 from wantong.border.exchange.offshore.models import Item, Run
+from wantong.border.exchange.research import reviews
+from wantong.border.exchange.research.models import Project, Release
 from wantong.border.exchange.sharing import codes
 from wantong.border.exchange.sharing.ledger import LOGGED as SHARING_LOGGED
 from wantong.border.exchange.sharing.request import Workflow as SharingWorkflow
@@ -58,6 +60,16 @@ FAMILIES = {
     "portal.whitelist.done": ("propose", "approve", "reject", "revoke"),
     "portal.negotiation.act": ("agree", "accept", "terminate"),
     "portal.negotiation.done": ("agree", "accept", "terminate"),
+    "portal.research.done": (
+        "agree", "decline", "review", "unreview", "propose", "release", "end", "fetch", "close", "crate",
+    ),
+    "research.state": Project.State.values,
+    "research.release": Release.State.values,
+    "research.stands": ("approved", "waiting", "refused"),
+    "research.side": ("ours", "theirs"),
+    "research.data": reviews.kinds(),
+    "research.review": reviews.names(),
+    "kind.research": ("open", "agree", "decline", "review", "propose", "release", "end", "close"),
     "portal.offshore.done": ("admit", "confirm", "register", "approve", "start", "return", "close"),
     "offshore.state": Item.State.values,
     "offshore.run": Run.State.values,

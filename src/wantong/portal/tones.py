@@ -29,6 +29,11 @@ TONES: Mapping[str, str] = {
     "queued": "wait",
     "done": "good",
     "failed": "bad",
+    # research projects
+    "agreed": "good",
+    "declined": "bad",
+    "closed": "quiet",
+    "ended": "quiet",
     # consents and their uses
     "given": "good",
     "withdrawn": "bad",

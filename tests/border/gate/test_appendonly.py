@@ -15,18 +15,20 @@ from tests.border.gate.scene import LEI, agree, allow, declare, resident, reside
 from wantong.border.exchange.offshore.models import Action as OffshoreAction
 from wantong.border.exchange.offshore.models import Space
 from wantong.border.exchange.opendata.models import OpenDataset, Version
+from wantong.border.exchange.research.models import Project, Review
 from wantong.border.exchange.sharing.models import Action as SharingAction
 from wantong.border.exchange.sharing.models import Request
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.consent.models import ConsentRecord, Subject
 from wantong.border.gate.declarations.models import Action
 from wantong.border.gate.whitelist.models import WhitelistAction
+from wantong.border.trust.models import Peer
 from wantong.ground.appendonly import AppendOnly
 from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction, OffshoreAction)
+HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction, OffshoreAction, Review)
 
 
 @pytest.fixture
@@ -42,6 +44,20 @@ def history(told, tmp_path):
     OffshoreAction.objects.create(
         space=space, act="open", actor="user:a", at=asked.asked_at, log_entry=space.id
     )
+    peer = Peer.objects.create(participant_id="p", url="https://p", data_url="https://p", pinned_by="user:a")
+    project = Project.objects.create(
+        title={},
+        kinds=[],
+        partner=peer,
+        begun_here=True,
+        state="proposed",
+        until=asked.asked_at,
+        opened_by="user:a",
+    )
+    Review.objects.create(
+        project=project, name="ethics", side="ours", approved=True, document={}, actor="user:a", at=asked.asked_at,
+        log_entry=project.id,
+    )  # fmt: skip
     log.flush()
     assert all(model.objects.exists() for model in HISTORY)
     return declaration

@@ -56,7 +56,7 @@ def projects(request: HttpRequest, as_json: bool = False) -> HttpResponse:
         status=problem.status if problem else 200,
         problem=problem.explain(language()) if problem else None,
         may_open=bool(actor(request).roles & WORKING),
-        peers=[peer for peer in Peer.objects.filter(active=True)],
+        peers=[peer for peer in Peer.objects.filter(active=True) if not peer.foreign],
         kinds=reviews.kinds(),
         today=today,
         in_a_year=today + dt.timedelta(days=365),

@@ -21,6 +21,8 @@ from wantong.border.exchange.research.problems import BadCrate
 METADATA = "ro-crate-metadata.json"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 PROFILE = "https://w3id.org/ro/crate/1.1"
+# RO-Crate 1.1 has no word for a digest; the workflow-run terms have
+TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}
 MOST_FILES = 1_000
 LARGEST_FILE = 4 << 30
 LARGEST_METADATA = 8 << 20
@@ -71,17 +73,14 @@ def describe(
 ) -> dict[str, Any]:
     """The metadata document. ``licence`` and ``author`` are entities with ``@id``; ``others`` are further entities.
 
-    ``published`` is an ISO 8601 date. Entities of ``others`` whose type is Dataset are parts of the root.
+    ``published`` is an ISO 8601 date. The root mentions what is in ``others``, but for agents.
     """
     listed = [
         {"@id": file.path, "@type": "File", **file.about, "contentSize": str(file.source.stat().st_size)}
         for file in files
     ]
-    parts = [*(entity["@id"] for entity in listed)]
-    parts += [entity["@id"] for entity in others if entity.get("@type") == "Dataset"]
-    mentions = [
-        entity["@id"] for entity in others if entity.get("@type") not in ("Dataset", "Organization", "Person")
-    ]
+    parts = [entity["@id"] for entity in listed]
+    mentions = [entity["@id"] for entity in others if entity.get("@type") not in ("Organization", "Person")]
     root: dict[str, Any] = {
         "@id": "./",
         "@type": "Dataset",
@@ -102,7 +101,7 @@ def describe(
     }
     kept = {key: value for key, value in root.items() if value not in ([], None)}
     return {
-        "@context": CONTEXT,
+        "@context": [CONTEXT, TERMS],
         "@graph": [descriptor, kept, *listed, dict(licence), dict(author), *map(dict, others)],
     }
 

@@ -36,9 +36,10 @@ def wants_number(name: str) -> bool:
     return bool(_table()["reviews"][name]["number"])
 
 
-def source(name: str, place: str) -> str:
-    """What the review rests on where the institution is (CN, HK, MO); empty if nothing is known."""
-    return str(_table()["reviews"][name]["source"].get(place, ""))
+def source(name: str, place: str) -> Mapping[str, str]:
+    """What the review rests on where the institution is (CN, HK, MO): a language map, empty if nothing is known."""
+    found: Mapping[str, str] = _table()["reviews"][name]["source"].get(place, {})
+    return found
 
 
 def needed(kind: str, owner: Side, places: Mapping[Side, str]) -> tuple[Needed, ...]:

@@ -428,11 +428,17 @@ def pack_crate(actor: Actor, project_id: uuid.UUID | str, target: Path) -> None:
     require(actor, "declarer", "approver", "auditor")
     project = get(project_id)
     node = config.current()
-    own = {"@id": node.url, "@type": "Organization", "name": _say(node.name) or node.participant_id}
+    own = {
+        "@id": node.url,
+        "@type": "Organization",
+        "name": _say(node.name) or node.participant_id,
+        "url": node.url,
+    }
     partner = {
         "@id": project.partner.url,
         "@type": "Organization",
         "name": _say(project.partner.name) or project.partner.participant_id,
+        "url": project.partner.url,
     }
     licence = {
         "@id": f"{node.url}/wantong/research/{project.id}#terms",
@@ -444,8 +450,9 @@ def pack_crate(actor: Actor, project_id: uuid.UUID | str, target: Path) -> None:
     for row in project.releases.filter(side="ours", state=Release.State.RELEASED):
         others.append(
             {
-                "@id": f"{node.url}/dsp/2025-1/catalog/datasets/{row.dataset_id}",
-                "@type": "Dataset",
+                "@id": f"#released-{row.id}",
+                "@type": "CreativeWork",
+                "additionalType": "http://schema.org/Dataset",
                 "name": _say(row.title) or row.dataset_id,
                 "description": f"Released to the project: {', '.join(sorted(row.fields))}",
                 "identifier": row.dataset_id,
