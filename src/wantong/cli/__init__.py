@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "scan": ("wantong.cli.scan", "say what personal data files hold, and how the laws grade it"),
     "log": ("wantong.cli.log", "re-read a whole transparency log"),
     "mask": ("wantong.cli.mask", "write a copy of a file with personal data masked"),
+    "query": ("wantong.cli.query", "ask another node for one person's record, for a case"),
     "carry": ("wantong.cli.carry", "check a document that its owner carried across"),
     "verify": ("wantong.cli.verify", "check a receipt offline, and the file it speaks of"),
     "assess": ("wantong.cli.assess", "by the law of that day, may this data leave, and how?"),

@@ -100,3 +100,10 @@ class NoService(Problem):
 
     slug: ClassVar[str] = "query-no-service"
     status: ClassVar[int] = 404
+
+
+class Busy(Problem):
+    """As many questions as may wait for other nodes are waiting."""
+
+    slug: ClassVar[str] = "query-busy"
+    status: ClassVar[int] = 503

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from wantong.border.exchange import exporting, importing, messages, terms, transfer
@@ -26,7 +26,8 @@ from wantong.border.exchange.models import Transfer
 from wantong.border.exchange.problems import PeerMisbehaves
 from wantong.border.exchange.query import FORMAT, client, entries, journal
 from wantong.border.exchange.query.models import Call, Question, Segment
-from wantong.border.exchange.query.problems import BadQuestion, NoService, TokenRefused
+from wantong.border.exchange.query.problems import BadQuestion, Busy, NoService, TokenRefused
+from wantong.border.exchange.query.terms import Terms
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.declarations import services as gate
@@ -39,10 +40,13 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event, State
 from wantong.ground.problems import Problem
+from wantong.ground.turns import Turns
 
 logger = structlog.get_logger(__name__)
 
 BATCH = 1000
+# threads of this process that may wait for other nodes' answers at a time
+_TURNS = Turns(3, 5.0, Busy)
 KEPT = timedelta(hours=6)
 """How long a file of the journal stays after all of it is in the log: longer than a backup takes."""
 
@@ -193,9 +197,43 @@ def service(transfer_id: str) -> Transfer:
     return found
 
 
-def fields(process: Transfer) -> list[str]:
-    """The fields that the agreement names; empty if it does not narrow them."""
-    return terms.fields_of(process.agreement.policy)
+def described(process: Transfer) -> dict[str, Any]:
+    """A service of another node as pages and programs here see it."""
+    policy = process.agreement.policy
+    return {
+        "transfer_id": process.id,
+        "agreement_id": process.agreement.id,
+        "dataset_id": process.agreement.dataset_id,
+        "title": process.agreement.title or {"en": process.agreement.dataset_id},
+        "provider": process.peer.participant_id,
+        "provider_name": process.peer.name,
+        "purpose": terms.purpose_of(policy),
+        "fields": terms.fields_of(policy),
+        "terms": Terms.of(policy).to_dict(),
+        "asked": process.questions.count(),
+    }
+
+
+def own() -> list[dict[str, Any]]:
+    """The services of this node: who may ask, and how often he has."""
+    rows = (
+        Transfer.objects.filter(role=PROVIDER, format=FORMAT)
+        .select_related("agreement", "peer")
+        .annotate(made=Count("calls"), answered=Count("calls", filter=Q(calls__why="")))
+        .order_by("-created_at")
+    )
+    return [
+        {
+            "transfer_id": row.id,
+            "title": row.agreement.title or {"en": row.agreement.dataset_id},
+            "receiver": row.peer.participant_id,
+            "receiver_name": row.peer.name,
+            "state": row.state,
+            "calls": row.made,
+            "answered": row.answered,
+        }
+        for row in rows[:200]
+    ]
 
 
 def ask(
@@ -228,7 +266,8 @@ def ask(
     purpose = terms.purpose_of(process.agreement.policy) or importing.NO_PURPOSE
     question = _note(actor, process, person, case.strip(), reason.strip(), wanted, purpose)
     try:
-        answer = _ask(process, subject.strip(), case.strip(), purpose, wanted)
+        with _TURNS.turn():
+            answer = _ask(process, subject.strip(), case.strip(), purpose, wanted)
     except Problem as problem:
         _settle(
             question, problem.slug, str(problem.params.get("entry", "")), str(problem.params.get("salt", ""))

@@ -18,24 +18,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from wantong.border.exchange.terms import FIELDS, PURPOSE
+from wantong.border.exchange.terms import CALLS_PER_DAY, DELIVERY, FIELDS, PURPOSE, REQUEST
 from wantong.ground.clock import ZONE
 
-COUNT: Final = "count"
-CALLS_PER_DAY: Final = "https://w3id.org/wantong/callsPerDay"
-DATE_TIME: Final = "dateTime"
 # kept elsewhere: the gate's whitelist keeps fields and purpose, the gate's rules and the trust list place and receiver;
 # request and delivery say where an agreement came from, and limit nothing
-ELSEWHERE: Final = frozenset(
-    {
-        FIELDS,
-        PURPOSE,
-        "spatial",
-        "recipient",
-        "https://w3id.org/wantong/request",
-        "https://w3id.org/wantong/delivery",
-    }
-)
+ELSEWHERE: Final = frozenset({FIELDS, PURPOSE, REQUEST, DELIVERY, "spatial", "recipient"})
 _BAY = ZoneInfo(ZONE)
 
 
@@ -66,7 +54,7 @@ class Terms:
             match left, operator:
                 case ("count", "lteq" | "lt" | "eq"):
                     total = _least(total, _number(left, right) - (operator == "lt"))
-                case ("https://w3id.org/wantong/callsPerDay", "lteq" | "lt" | "eq"):
+                case (operand, "lteq" | "lt" | "eq") if operand == CALLS_PER_DAY:
                     per_day = _least(per_day, _number(left, right) - (operator == "lt"))
                 case ("dateTime", "lteq" | "lt"):
                     ends = _least(ends, _moment(right) + (operator == "lteq"))
