@@ -46,11 +46,10 @@ def command(
     The number of the person's document is read from standard input, so that it stands in no list of processes and no
     history. Both nodes log the question. Exit status: 0 answered, 1 not answered, 2 the question itself is wrong.
     """
-    subject = (
-        click.prompt("", prompt_suffix="", hide_input=True, err=True)
-        if stream.isatty()
-        else stream.readline()
-    )
+    if sys.stdin.isatty():
+        subject = click.prompt("", prompt_suffix="", hide_input=True, err=True)
+    else:
+        subject = sys.stdin.readline()
     question = {"subject": subject.strip(), "case": case, "reason": reason, "fields": list(fields)}
     try:
         answer = httpx.post(
