@@ -211,6 +211,17 @@ class Judge:
                 check(played.marker.encode() in content, "the file holds other rows", holding)
                 check(not any(s.encode() in content for s in played.secret), "more came than may", holding)
 
+    def reconciled(self, played: Played) -> list[str]:
+        """The rules that were applied after a restore, as the logs tell them."""
+        return [
+            f"reconciled: {json.loads(row['body'])['rule']}"
+            for node in self.world.nodes.values()
+            for row in node.rows(
+                "SELECT body FROM log_logentry WHERE kind = 'exchange.reconciled' "
+                f"AND body LIKE '%{played.dataset}%'"
+            )
+        ]
+
     def logs(self, played: Played) -> None:
         """Every node's log has grown from what it was, and everything new in it has a receipt that proves it offline."""
         for place, node in self.world.nodes.items():

@@ -38,8 +38,8 @@ class Machine:
     """Something that happens to the node at ``place``, ``at`` so many seconds, undone after ``lasts`` seconds.
 
     ``kind``: ``kill`` (a process of its), ``kill-node`` (all of them), ``disk`` (full), ``clock`` (``step`` seconds
-    off), ``cut-off`` (nobody reaches it), ``restore`` (back to how it was at the beginning, or ``lasts`` seconds
-    before).
+    off), ``cut-off`` (nobody reaches it), ``restore`` (a backup is made, before the run if ``at`` is negative, and
+    ``lasts`` seconds later all that is there is lost and comes back as it was then).
     """
 
     kind: str
@@ -101,8 +101,8 @@ def plan(seed: int) -> Plan:
                 Machine(
                     kind,
                     place,
-                    at=dice.uniform(0.0, 1.5),
-                    lasts=dice.uniform(0.3, 2.0),
+                    at=dice.uniform(0.0, 1.5) if kind != "restore" else dice.choice((-1.0, -1.0, 0.2, 1.0)),
+                    lasts=dice.uniform(0.3, 2.0) if kind != "restore" else dice.uniform(0.2, 8.0),
                     step=dice.choice((-3600, 3600)) if kind == "clock" else 0,
                 )
             )

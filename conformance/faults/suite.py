@@ -76,26 +76,30 @@ def _play(world: Any, judge: Any, planned: Plan) -> list[str]:
     judge.wait(BOUND)
     machine = [fault for fault in planned.machine if fault.kind in world.kinds()]
     happened: Counter[str] = Counter()
+    backups: dict[str, Path] = {}
+    for fault in [fault for fault in machine if fault.at < 0]:
+        _happen(world, planned, fault, backups)
     thread = threading.Thread(target=play.go)
     world.proxy.begin(planned)
     begun = time.monotonic()
     thread.start()
     # nodes end with the thread that started them: what happens to machines happens in this one
     undone: list[tuple[float, Any]] = []
-    backups: dict[str, Path] = {}
     while True:
         now = time.monotonic() - begun
         for fault in [fault for fault in machine if fault.at <= now]:
             machine.remove(fault)
-            _happen(world, planned, fault, backups)
+            if fault.at >= 0:
+                _happen(world, planned, fault, backups)
             happened[fault.kind] += 1
-            undone.append((time.monotonic() - begun + fault.lasts, fault))
+            undone.append(((now if fault.at < 0 else time.monotonic() - begun) + fault.lasts, fault))
         for at, fault in [(at, fault) for at, fault in undone if at <= now]:
             undone.remove((at, fault))
             if fault.kind == "restore":
                 world.nodes[fault.place].restore(backups[fault.place])
             world.undo(fault)
-        if not thread.is_alive() and not any(fault.kind == "restore" for _, fault in undone):
+        to_come = [*machine, *(fault for _, fault in undone)]
+        if not thread.is_alive() and not any(fault.kind == "restore" for fault in to_come):
             break
         if now > planned.window and not machine and not undone:
             break
@@ -113,6 +117,7 @@ def _play(world: Any, judge: Any, planned: Plan) -> list[str]:
     exchanges = world.proxy.seen()
     happened.update(kind for exchange in exchanges for kind in exchange.done if kind != "replayed")
     judge.judge(play.played, exchanges, complete=not planned.restored)
+    happened.update(judge.reconciled(play.played))
     return sorted(happened.elements())
 
 
@@ -237,7 +242,7 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"the nodes' folders are in {folder}")
-    print("faults that happened: " + ", ".join(f"{kind} {n}" for kind, n in faults.most_common()))
+    print("faults that happened: " + ", ".join(f"{kind} {n}" for kind, n in sorted(faults.items())))
     for entry in counted:
         if not entry["holds"]:
             print(f"seed {entry['seed']}: conformance/faults/run --seed {entry['seed']} --runs 1")

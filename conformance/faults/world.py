@@ -41,6 +41,11 @@ class FaultyNode(BayNode):
     environment: Mapping[str, str] = field(default_factory=dict)
     mounted: bool = False
 
+    @property
+    def log(self) -> Path:
+        """Its lines, beside its folder: they stay when that is lost."""
+        return self.directory.with_suffix(".lines")
+
     def start(self) -> None:
         """As :meth:`BayNode.start`, under this node's clock."""
         with self.log.open("ab") as log:
@@ -107,14 +112,12 @@ class FaultyNode(BayNode):
         """The machine is lost with all that was on it; ``wantong node restore`` brings the node back from ``archive``."""
         self.kill()
         operators = (self.directory / "run" / "demo-operators.json").read_bytes()
-        lines = self.log.read_bytes()
         url = self.settings.database
         for entry in self.directory.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         more = [] if url.startswith("sqlite:") else ["--database", _empty_again(url)]
         self._wantong("restore", archive, self.directory, *more)
         (self.directory / "run" / "demo-operators.json").write_bytes(operators)
-        self.log.write_bytes(lines)
         self.start()
 
     def _wantong(self, verb: str, *arguments: object) -> None:
