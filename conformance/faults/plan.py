@@ -74,8 +74,8 @@ class Plan:
 
 
 # how often each happens, out of 100 runs
-MACHINES = (("kill", 16), ("kill-node", 3), ("disk", 6), ("clock", 7), ("cut-off", 8), ("restore", 5))
-CROSSINGS = (("register", 70), ("large", 12), ("members", 18))
+MACHINES = (("kill", 10), ("kill-node", 2), ("disk", 5), ("clock", 6), ("cut-off", 8), ("restore", 3))
+CROSSINGS = (("register", 76), ("large", 8), ("members", 16))
 
 
 def plan(seed: int) -> Plan:

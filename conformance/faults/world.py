@@ -25,11 +25,14 @@ from proxy import Proxy
 from tests.node import killing
 from tests.node.test_processes import children
 
+from wantong.node import bay as bays
 from wantong.node.bay import Bay, BayNode
 from wantong.node.processes import die_with_parent
 
 SHIM = Path(__file__).with_name("clock.c")
 ROOM = "2g"
+# several bays may start at once, on a machine that has other things to do
+bays.START_TIMEOUT = 300.0
 COMMAND_TIMEOUT = 120
 
 

@@ -60,6 +60,7 @@ MARKER = "restored.json"
 # clocks may stand apart by an hour, and what changed just before the backup may not have been stored everywhere
 MARGIN = timedelta(hours=2)
 PAGE = 100
+AGAIN = timedelta(seconds=1.5)
 # a peer that tells of more processes than any node has does not come to an end
 MOST_PAGES = 10_000
 REASON = "one of the two nodes was restored from a backup that did not know it"
@@ -225,7 +226,7 @@ def reconcile(participant_id: str) -> None:
         # what the log proves must be here before anything is decided by it
         log.confirm()
     except LogProblem as problem:
-        raise outbox.Retry(f"the log is not confirmed: {problem}", timedelta(seconds=1)) from None
+        raise outbox.Retry(f"the log is not confirmed: {problem}", AGAIN) from None
     since = datetime.fromisoformat(json.loads(_marker().read_text())["since"])
     seen: set[str] = set()
     try:
@@ -238,7 +239,7 @@ def reconcile(participant_id: str) -> None:
                 if pid not in seen:
                     _ask_about(peer, family, pid)
     except (PeerUnreachable, PeerMisbehaves) as error:
-        raise outbox.Retry(str(error), timedelta(seconds=1)) from None
+        raise outbox.Retry(str(error), AGAIN) from None
     _done(participant_id)
     logger.info("exchange.reconciled", peer=participant_id, processes=len(seen))
 

@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 600
 # corrections of a clock by less than this are nobody's business
 CLOCK_TOLERANCE = timedelta(seconds=1)
 # how long an event that must wait is left alone
-HELD = timedelta(seconds=1)
+HELD = timedelta(seconds=1.5)
 
 # the key of the event that a thread is delivering
 _delivering = threading.local()
