@@ -232,7 +232,7 @@ def test_what_the_backup_has_not_yet_released_is_not_released_again(peer, publis
 
 
 def test_a_payload_that_still_waits_there_is_fetched(peer, drain, told):
-    provider = Provider(peer)
+    Provider(peer)
     address = messages.data_address(peer.url + "/data/x", "fresh")
     before = peer.script
     peer.script = lambda path, body: (200, address) if path.endswith("/access") else before(path, body)
@@ -247,9 +247,8 @@ def test_a_payload_that_still_waits_there_is_fetched(peer, drain, told):
             PID.replace("1", "2"),
             agreementId="urn:agreement:1",
             format=messages.PULL,
-        )  # fmt: skip
+        )
     )
-    provider.manifest["waybill"] = {}
     back(drain)
     process = Transfer.objects.get()
     assert process.state == "COMPLETED" and ReceivedDataset.objects.count() == 1
@@ -268,7 +267,7 @@ def test_data_that_is_lost_is_not_called_here(peer, drain, told):
             PID.replace("1", "2"),
             agreementId="urn:agreement:1",
             format=messages.PULL,
-        )  # fmt: skip
+        )
     )
     back(drain)
     process = Transfer.objects.get()
