@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 from play import Played
 from proxy import Exchange, readable
 from world import FaultyNode, World
@@ -22,6 +21,7 @@ from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.note import Note
 from wantong.ground.log.tiles import TreeBuilder
+from wantong.node.demo.desk import GaveUp
 
 _JWT = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
 _MARKER = re.compile(rb"R\d+-[0-9a-f]{8}-")
@@ -72,7 +72,7 @@ class Judge:
             still = 0 if restless else still + 1
             if time.monotonic() > deadline:
                 raise Broken(f"no rest after {seconds:.0f} s: {restless[:6]}")
-            time.sleep(0.1 if restless else 0.05)
+            time.sleep(0.2 if restless else 0.05)
 
     def _restless(self) -> Iterator[str]:
         for place, node in self.world.nodes.items():
@@ -244,20 +244,20 @@ class Judge:
             if new:
                 tree.extend([bytes.fromhex(row["leaf_hash"]) for row in new])
                 known += [row["leaf_hash"] for row in new]
-            note = Note.parse(httpx.get(f"{node.url}/log/checkpoint", trust_env=False, timeout=30).content)
+            note = Note.parse(node.desk("officer").patiently("/log/checkpoint"))
             head = Checkpoint.parse(note.text)
             check(head.size == len(known), "the checkpoint covers another size", place, head, len(known))
             check(head.root == tree.root(), "the tree did not grow from what it was", place, head)
-            with node.client("officer") as client:
-                for row in new:
-                    self._receipt(client, place, row)
+            for row in new:
+                self._receipt(node, row)
 
-    def _receipt(self, client: httpx.Client, place: str, row: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + 60
-        while (answer := client.get(f"/log/receipts/{uuid.UUID(str(row['id']))}")).status_code != 200:
-            check(time.monotonic() < deadline, "no receipt", place, row, answer.text)
-            time.sleep(0.1)
-        verdict = verify_receipt(answer.content, self.trust)
+    def _receipt(self, node: FaultyNode, row: Mapping[str, Any]) -> None:
+        place = node.jurisdiction
+        try:
+            receipt = node.desk("officer").patiently(f"/log/receipts/{uuid.UUID(str(row['id']))}")
+        except GaveUp:
+            raise Broken(f"no receipt: {place} {dict(row)}") from None
+        verdict = verify_receipt(receipt, self.trust)
         check(
             verdict.proven, "a receipt proves nothing", place, row, [s.text("en") for s in verdict.statements]
         )

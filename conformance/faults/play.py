@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import random
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from plan import Plan
 from world import World
 
 from wantong.ground import clock
 from wantong.node.demo import people
-from wantong.node.demo.desk import Desk, GaveUp, Refused, until
+from wantong.node.demo.desk import GaveUp, Refused
 
 AREAS = {"gd": "gba9", "hk": "hk", "mo": "mo"}
 FINAL = {"FINALIZED", "COMPLETED", "TERMINATED"}
-PATIENCE = 120.0
+PATIENCE = 180.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class Play:
         self.world, self.plan = world, plan
         self.crossing = CROSSINGS[plan.crossing]
         self.played = Played(plan, f"urn:wantong:{plan.source}:faults:{plan.seed}:{uuid.uuid4().hex[:8]}")
-        self.clerk = Desk(world.nodes[plan.source], "clerk")
-        self.officer = Desk(world.nodes[plan.source], "officer")
-        self.asker = Desk(world.nodes[plan.target], "clerk")
+        self.clerk = world.nodes[plan.source].desk("clerk")
+        self.officer = world.nodes[plan.source].desk("officer")
+        self.asker = world.nodes[plan.target].desk("clerk")
         self._offer: Mapping[str, Any] = {}
 
     def prepare(self) -> None:
@@ -173,7 +175,7 @@ class Play:
                 return {"state": "TERMINATED", "agreement_id": ""}
             return found[0] if found and found[0]["state"] in FINAL else None
 
-        return until(look, f"an end of {pid}", PATIENCE)
+        return until(look, f"an end of {pid}")
 
     def _sign(self, identifier: str) -> None:
         """Personal data waits for the owner's officer, who signs, unless it is over before."""
@@ -194,7 +196,7 @@ class Play:
             return found[0] if found and found[0]["state"] in settled else None
 
         for _ in range(10):
-            seen = until(look, "the gate's answer", PATIENCE)
+            seen = until(look, "the gate's answer")
             if seen["state"] not in ("waiting", "held"):
                 return
             declaration = self.officer.get(f"/declarations/{uuid.UUID(str(seen['id']))}")
@@ -226,6 +228,16 @@ class Play:
                 rows.writerow((person.number, name, marker, f"D{n % 18:02d}", dice.randrange(10, 9000)))
                 if n < len(persons):
                     self.played.secret += [person.number, name]
+
+
+def until(look: Callable[[], T | None], what: str) -> T:
+    """Look now and then until there is something. Raises GaveUp."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(0.1)
+    raise GaveUp(what)
 
 
 def _patient(node: Any, question: str) -> list[dict[str, Any]] | None:

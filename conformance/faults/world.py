@@ -8,9 +8,11 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,7 +28,9 @@ from tests.node import killing
 from tests.node.test_processes import children
 
 from wantong.node import bay as bays
+from wantong.node import config
 from wantong.node.bay import Bay, BayNode
+from wantong.node.demo.desk import Desk
 from wantong.node.processes import die_with_parent
 
 SHIM = Path(__file__).with_name("clock.c")
@@ -43,6 +47,23 @@ class FaultyNode(BayNode):
     clock: Path = Path()
     environment: Mapping[str, str] = field(default_factory=dict)
     mounted: bool = False
+    _known: config.Settings | None = None
+    _desks: dict[str, Desk] = field(default_factory=dict)
+    _asking: sqlite3.Connection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def settings(self) -> config.Settings:
+        """As read once: they change only when the node is restored."""
+        if self._known is None:
+            self._known = config.load(self.directory)
+        return self._known
+
+    def desk(self, operator: str) -> Desk:
+        """One of the node's people, with a connection that is kept."""
+        if operator not in self._desks:
+            self._desks[operator] = Desk(self, operator)
+        return self._desks[operator]
 
     @property
     def log(self) -> Path:
@@ -69,7 +90,25 @@ class FaultyNode(BayNode):
 
     def rows(self, question: str) -> list[dict[str, Any]]:
         """What the node's own database answers, read beside it."""
-        return killing.rows(self, question)
+        url = self.settings.database
+        if not url.startswith("sqlite:"):
+            return killing.rows(self, question)
+        with self._lock:
+            if self._asking is None:
+                file = self.directory / url.removeprefix("sqlite:")
+                uri = f"file:{file}?mode=ro"
+                self._asking = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+                self._asking.row_factory = sqlite3.Row
+            try:
+                return [dict(row) for row in self._asking.execute(question)]
+            except sqlite3.Error:
+                self._forget()
+                raise
+
+    def _forget(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+        self._asking = self._known = None
 
     # --- what can happen to it ----------------------------------------------------------------------------------
 
@@ -114,12 +153,16 @@ class FaultyNode(BayNode):
     def restore(self, archive: Path) -> None:
         """The machine is lost with all that was on it; ``wantong node restore`` brings the node back from ``archive``."""
         self.kill()
+        with self._lock:
+            self._forget()
         operators = (self.directory / "run" / "demo-operators.json").read_bytes()
         url = self.settings.database
         for entry in self.directory.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         more = [] if url.startswith("sqlite:") else ["--database", _empty_again(url)]
         self._wantong("restore", archive, self.directory, *more)
+        with self._lock:
+            self._forget()
         (self.directory / "run" / "demo-operators.json").write_bytes(operators)
         self.start()
 
