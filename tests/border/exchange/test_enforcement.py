@@ -121,6 +121,24 @@ def test_a_window_that_has_not_opened_can_be_agreed_on(peer, publish, drain):
     assert peer.state("negotiations", pid) == "AGREED"
 
 
+def test_an_agreement_with_words_that_were_not_in_the_offer_is_not_verified(peer, drain):
+    mine = services.negotiate(OFFICER, peer.participant_id, "urn:data:theirs", terms.offer("o"), "research")
+    drain()
+    asked = peer.received[0][1]["offer"]
+    policy = terms.agreement(
+        "urn:agreement:1", asked, target="urn:data:theirs", assigner=peer.participant_id,
+        assignee="gd.test.example", at=timezone.now(),
+    )  # fmt: skip
+    body = message(
+        "ContractAgreementMessage", "urn:theirs:1", mine.pid, agreement={**policy, "inheritFrom": "urn:other"}
+    )
+    assert peer.post(f"/negotiations/{mine.pid}/agreement", body).status_code == 200
+    drain()
+    assert peer.received[-1][1]["code"] == "terms-not-understood" and "inheritFrom" in str(
+        peer.received[-1][1]
+    )
+
+
 def test_we_do_not_ask_for_what_we_cannot_keep(peer):
     def negotiate(constraint):
         services.negotiate(
@@ -184,6 +202,18 @@ def test_a_transfer_outside_its_window_is_refused_with_the_reason(peer, under, d
     assert not Declaration.objects.exists(), "the gate is not troubled"
     process.refresh_from_db()
     assert process.state == "TERMINATED"
+
+
+def test_an_agreement_from_before_that_is_no_policy_permits_nothing(peer, under, drain):
+    agreement = under()
+    agreement.policy |= {"permission": [{"action": ""}]}
+    agreement.save()
+    process = begin(peer, agreement)
+    drain()
+    process.refresh_from_db()
+    assert process.state == "TERMINATED" and "names no action" in peer.received[-1][1]["reason"][0]
+    with transaction.atomic():
+        assert enforcement.take(process).permitted is None
 
 
 def test_uses_are_counted_once_a_delivery(peer, under, drain, node):

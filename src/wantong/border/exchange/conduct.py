@@ -71,13 +71,15 @@ class ByTheBook:
     def negotiation(self, process: Negotiation) -> Move:
         match process.role, process.state:
             case (machine.PROVIDER, n.REQUESTED | n.ACCEPTED):
-                return against(process) or (Send("agreement") if may_agree(process) else Wait("agreement"))
+                return against(process) or (Send("agreement") if _covered(process) else Wait("agreement"))
             case (machine.PROVIDER, n.VERIFIED):
                 return Send("finalized")
             case (machine.CONSUMER, n.OFFERED):
                 return against(process) or Wait("offer")
             case (machine.CONSUMER, n.AGREED):
                 agreed = process.agreement or {}
+                if words := enforcement.not_understood(agreed):
+                    return _end(TermsNotUnderstood(words=list(words)))
                 if agreed.get("target") == process.dataset_id and terms.same(agreed, process.offer):
                     return Send("verification")
                 return Send("termination", reason="the agreement is not what was asked for")
@@ -98,23 +100,27 @@ def against(process: Negotiation) -> Move:
     Where something is not known at the provider (what kind of body the peer is, say), a person must find out first.
     """
     if words := enforcement.not_understood(process.offer):
-        said: Problem = TermsNotUnderstood(words=list(words))
-    else:
-        decision = enforcement.prospect(process)
-        if decision.permitted:
-            return None
-        if decision.permitted is None:
-            return Wait("terms") if process.role == machine.PROVIDER else None
-        said = TermsUnmet.of(decision)
-    return Send("termination", {"code": said.slug}, reason=said.explain("en")["detail"][:1000])
+        return _end(TermsNotUnderstood(words=list(words)))
+    decision = enforcement.prospect(process)
+    if decision.permitted is None:
+        return Wait("terms") if process.role == machine.PROVIDER else None
+    return None if decision.permitted else _end(TermsUnmet.of(decision))
+
+
+def _end(problem: Problem) -> Send:
+    return Send("termination", {"code": problem.slug}, reason=problem.explain("en")["detail"][:1000])
 
 
 def may_agree(process: Negotiation) -> bool:
     """Whether the request on the table may be agreed to without asking anyone.
 
-    It must take no more than an offer of the dataset gives, and the dataset must be open or the whitelist must
-    cover the fields for that purpose and receiver today.
+    Its terms must be ones that can be kept, it must take no more than an offer of the dataset gives, and the dataset
+    must be open or the whitelist must cover the fields for that purpose and receiver today.
     """
+    return against(process) is None and _covered(process)
+
+
+def _covered(process: Negotiation) -> bool:
     dataset = Dataset.objects.filter(id=process.dataset_id, withdrawn_at=None).first()
     if dataset is None or not any(
         terms.within(process.offer, offer.policy) for offer in Offer.objects.filter(dataset=dataset)

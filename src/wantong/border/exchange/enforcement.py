@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -35,8 +35,8 @@ from wantong.border.exchange.models import (
     Use,
 )
 from wantong.border.exchange.policies import MalformedPolicy
-from wantong.border.exchange.policies.case import Case, delete_by, digest, strange
-from wantong.border.exchange.policies.compile import Decision
+from wantong.border.exchange.policies.case import FIELD, Case, compiled, delete_by, digest, strange
+from wantong.border.exchange.policies.compile import Decision, Why
 from wantong.border.exchange.problems import TermsNotUnderstood, TermsUnmet
 from wantong.border.gate.declarations.models import Declaration
 from wantong.border.trust.models import Peer
@@ -81,7 +81,9 @@ class Viewer:
             return True
         name = self._peer.participant_id
         try:
-            case = _case(offer, dataset.id, name, self._peer, dataset=dataset, known=self._known)
+            case = _case(
+                offer, dataset.id, name, self._peer, dataset=lambda: dataset, known=lambda: self._known
+            )
             return case.prospect(timezone.now()).permitted is not False
         except MalformedPolicy:
             return False
@@ -90,10 +92,8 @@ class Viewer:
 def prospect(process: Negotiation) -> Decision:
     """Whether what is on the table of a negotiation can be kept, now or later. Raises MalformedPolicy."""
     if process.role == PROVIDER:
-        dataset = Dataset.objects.filter(id=process.dataset_id).first()
-        case = _case(
-            process.offer, process.dataset_id, process.peer.participant_id, process.peer, dataset=dataset
-        )
+        name, dataset = process.peer.participant_id, _dataset(process.dataset_id)
+        case = _case(process.offer, process.dataset_id, name, process.peer, dataset=dataset)
     else:
         case = _case(process.offer, process.dataset_id, config.current().participant_id, None)
     return case.prospect(timezone.now())
@@ -117,19 +117,15 @@ def check_request(dataset_id: str, policy: Mapping[str, Any]) -> None:
 def of_transfer(process: Transfer) -> Case:
     """The case of a transfer, at either end, as things are known now."""
     agreement = process.agreement
-    if process.role == PROVIDER:
-        dataset = Dataset.objects.filter(id=agreement.dataset_id).first()
-        receiver, peer = process.peer.participant_id, process.peer
-    else:
-        dataset, receiver, peer = None, config.current().participant_id, None
+    own = process.role != PROVIDER
+    receiver = config.current().participant_id if own else process.peer.participant_id
     return _case(
         agreement.policy,
         agreement.dataset_id,
         receiver,
-        peer,
-        dataset=dataset,
-        # what is no file counts what it answers itself
-        count=_ordinal(agreement, process.id) if process.format == PULL else 1,
+        None if own else process.peer,
+        dataset=_dataset("" if own else agreement.dataset_id),
+        count=lambda: _ordinal(agreement, process.id) if _is_counted(process) else 1,
         since=agreement.created_at,
         format=process.format,
     )
@@ -137,22 +133,42 @@ def of_transfer(process: Transfer) -> Case:
 
 def admit(process: Transfer) -> Decision:
     """Whether a transfer may go on now; nothing is taken."""
-    return of_transfer(process).decide(timezone.now())
+    try:
+        return of_transfer(process).decide(timezone.now())
+    except MalformedPolicy as problem:
+        return _unreadable(problem)
 
 
 def take(process: Transfer) -> Decision:
     """As :func:`admit`; if so, the use is taken, in the caller's transaction. Idempotent."""
-    Agreement.objects.select_for_update().get(id=process.agreement.id)
-    case = of_transfer(process)
+    try:
+        if _is_counted(process):
+            Agreement.objects.select_for_update().get(id=process.agreement.id)
+        case = of_transfer(process)
+    except MalformedPolicy as problem:
+        return _unreadable(problem)
     decision = case.decide(timezone.now())
-    if decision.permitted and process.format == PULL:
+    if decision.permitted and _is_counted(process):
         _count(case, process.agreement, process.id)
     return decision
 
 
+def _unreadable(problem: MalformedPolicy) -> Decision:
+    """What no policy is permits nothing; agreements made before policies were read may hold some."""
+    return Decision(None, (Why("word", left=str(problem.params["reason"])),))
+
+
+def _is_counted(process: Transfer) -> bool:
+    """Whether a transfer is a use that its agreement counts; what is no file counts what it answers itself."""
+    try:
+        return process.format == PULL and "count" in compiled(process.agreement.policy).operands
+    except MalformedPolicy:
+        return False
+
+
 def took_place(process: Transfer) -> None:
     """A byte has left: whatever was known before, the use is taken. Idempotent."""
-    if process.format == PULL:
+    if _is_counted(process):
         with transaction.atomic():
             Agreement.objects.select_for_update().get(id=process.agreement.id)
             _count(of_transfer(process), process.agreement, process.id)
@@ -220,7 +236,7 @@ def take_out(received: ReceivedDataset, key: str) -> None:
             agreement.dataset_id,
             config.current().participant_id,
             None,
-            count=_ordinal(agreement, key),
+            count=lambda: _ordinal(agreement, key),
             since=agreement.created_at,
             received_at=received.received_at,
             media_type=received.media_type,
@@ -252,7 +268,7 @@ def on_onward(
             recipient=receiver,
             purpose=purpose,
             fields=tuple(fields) or None,
-            count=_ordinal(agreement, key),
+            count=lambda: _ordinal(agreement, key),
             since=agreement.created_at,
             received_at=received.received_at if received else None,
             media_type=imported.media_type,
@@ -273,8 +289,8 @@ def outlook(agreement: Agreement) -> tuple[Decision, int | None]:
         agreement.dataset_id,
         agreement.peer.participant_id if here else config.current().participant_id,
         agreement.peer if here else None,
-        dataset=Dataset.objects.filter(id=agreement.dataset_id).first() if here else None,
-        count=taken + 1,
+        dataset=_dataset(agreement.dataset_id if here else ""),
+        count=lambda: taken + 1,
         since=agreement.created_at,
         received_at=received.received_at if received and not here else None,
         media_type=received.media_type if received else "",
@@ -300,32 +316,37 @@ def _case(
     assignee: str,
     peer: Peer | None,
     *,
-    dataset: Dataset | None = None,
+    dataset: Callable[[], Dataset | None] = lambda: None,
     recipient: str = "",
     purpose: str | None = None,
     fields: tuple[str, ...] | None = None,
-    count: int = 1,
+    count: Callable[[], int] = lambda: 1,
     since: datetime | None = None,
     received_at: datetime | None = None,
     media_type: str = "",
-    known: tuple[str, tuple[str, ...] | None] | None = None,
+    known: Callable[[], tuple[str, tuple[str, ...] | None]] | None = None,
     format: str = "",
 ) -> Case:
     """The case of ``assignee`` using ``target``, or passing it on to ``recipient`` (whom ``peer`` is, None: us).
 
     An agreement names its assignee in the words of the other side, who may know us by another name: whoever it
-    names there is who holds it.
+    names there is who holds it. What the policy does not ask for is not looked up. Raises MalformedPolicy.
     """
+    asked = compiled(policy).operands
     receiver = recipient or assignee
-    if known is None:
+    place, kinds = "", None
+    if asked & {"spatial", "recipient"}:
         # a receiver whom nobody here has recognised: nothing is known of him
         stranger = peer is None and receiver != config.current().participant_id
-        known = ("", None) if stranger else standing(receiver, peer)
-    place, kinds = known
-    started = since or timezone.now()
+        if known is not None:
+            place, kinds = known()
+        elif not stranger:
+            place, kinds = standing(receiver, peer)
     columns = fields or tuple(terms.fields_of(policy)) or None
-    if columns is None and dataset is not None and dataset.fields:
-        columns = tuple(str(column["name"]) for column in dataset.fields)
+    if asked & {FIELD, "fileFormat"} and (row := dataset()) is not None:
+        media_type = row.media_type
+        columns = columns or tuple(str(column["name"]) for column in row.fields) or None
+    started = since or timezone.now()
     return Case(
         policy=policy,
         target=target,
@@ -334,12 +355,16 @@ def _case(
         kinds=kinds,
         place=place,
         purpose=terms.purpose_of(policy) if purpose is None else purpose,
-        media_type=dataset.media_type if dataset else media_type,
+        media_type=media_type,
         fields=columns,
-        count=count,
+        count=count() if "count" in asked else None,
         starts={"elapsedTime": received_at or started, "delayPeriod": started},
         more=_more(policy, format),
     )
+
+
+def _dataset(identifier: str) -> Callable[[], Dataset | None]:
+    return lambda: Dataset.objects.filter(id=identifier).first()
 
 
 def _more(policy: Mapping[str, Any], format: str) -> dict[str, str | int]:

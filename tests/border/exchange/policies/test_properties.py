@@ -16,13 +16,13 @@ def ours(policy, asked, facts):
     return compile_policy(parse(policy)).decide(Request(*asked), world(facts))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(POLICIES, ASKED, FACTS)
 def test_compiled_and_plainly_read_are_one(policy, asked, facts):
     assert ours(policy, asked, facts).permitted == naive.decide(policy, *asked, facts)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(POLICIES, ASKED, FACTS, st.data())
 def test_more_facts_settle_and_never_overturn(policy, asked, facts, data):
     kept = data.draw(st.sets(st.sampled_from(sorted(facts)))) if facts else set()
@@ -30,7 +30,7 @@ def test_more_facts_settle_and_never_overturn(policy, asked, facts, data):
     assert before in (None, ours(policy, asked, facts).permitted)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(POLICIES, ASKED, FACTS, CONSTRAINTS, RULES, st.data())
 def test_a_tightened_policy_never_permits_more(policy, asked, facts, constraint, rule, data):
     tighter = {**policy, "permission": [dict(one) for one in policy["permission"]]}
@@ -45,7 +45,7 @@ def test_a_tightened_policy_never_permits_more(policy, asked, facts, constraint,
     assert RANK[ours(tighter, asked, facts).permitted] <= RANK[ours(policy, asked, facts).permitted]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(POLICIES, ASKED, FACTS)
 def test_every_answer_says_why(policy, asked, facts):
     decision = ours(policy, asked, facts)
@@ -58,7 +58,7 @@ def test_every_answer_says_why(policy, asked, facts):
             assert why.constraint.startswith(why.rule)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(POLICIES, ASKED, FACTS)
 def test_a_report_says_what_the_decision_says(policy, asked, facts):
     compiled = compile_policy(parse(policy))
@@ -84,7 +84,7 @@ JUNK = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(JUNK)
 def test_anything_is_a_policy_or_is_refused(document):
     from wantong.border.exchange.policies import MalformedPolicy

@@ -54,10 +54,10 @@ class Case:
         """Raises :class:`~.problems.MalformedPolicy`."""
         return compiled(self.policy)
 
-    @cached_property
+    @property
     def operands(self) -> frozenset[str]:
         """The left operands on which the answer may depend."""
-        return frozenset(atom.left for atom in self.compiled.atoms())
+        return self.compiled.operands
 
     @property
     def is_open(self) -> bool:

@@ -118,9 +118,12 @@ def compile_policy(policy: Policy, words: Vocabulary | None = None) -> Compiled:
 
 
 class Compiled:
-    """A policy that answers. Made by :func:`compile_policy`; safe to share between threads."""
+    """A policy that answers. Made by :func:`compile_policy`; safe to share between threads.
 
-    __slots__ = ("_index", "_rest", "_rules", "_words", "policy")
+    ``operands`` are the left operands on which its answers may depend.
+    """
+
+    __slots__ = ("_index", "_rest", "_rules", "_words", "operands", "policy")
 
     def __init__(self, policy: Policy, words: Vocabulary) -> None:
         self.policy, self._words = policy, words
@@ -129,6 +132,7 @@ class Compiled:
             for rule in policy.rules
             if rule.kind in ("permission", "prohibition")
         )
+        self.operands = frozenset(atom.left for atom in self.atoms())
         named = {action.name for rule in policy.rules for action in rule.actions}
         self._index = {action: self._on(action) for action in {*words.actions, *named}}
         # an action that neither the vocabulary nor the policy names: rules that take any still apply
