@@ -304,7 +304,9 @@ def _agreed(process: Negotiation) -> None:
     if found is None:
         return
     request, now = lock(found.id)
-    if now.state != GRANTED or (process.role == PROVIDER and not _as_granted(process, now)):
+    if now.state != GRANTED or process.dataset_id != request.dataset_id:
+        return
+    if process.role == PROVIDER and not _as_granted(process, now):
         return
     do(request, now, SHARING, "agree", data={"agreement_id": process.agreement_id})
     if process.role == CONSUMER:
