@@ -11,6 +11,7 @@ import click
 VERBS: dict[str, tuple[str, str]] = {
     "up": ("wantong.cli.up", "start a small bay of three nodes and carry data across"),
     "node": ("wantong.cli.node", "make and run a node"),
+    "share": ("wantong.cli.share", "ask public bodies for data, decide, see a request's whole thread"),
     "scan": ("wantong.cli.scan", "say what personal data files hold, and how the laws grade it"),
     "log": ("wantong.cli.log", "re-read a whole transparency log"),
     "mask": ("wantong.cli.mask", "write a copy of a file with personal data masked"),

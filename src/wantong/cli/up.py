@@ -62,7 +62,7 @@ class Terminal:
 def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
     """Start three nodes (Guangdong, Hong Kong, Macao) and carry data across."""
     from wantong.node.bay import Bay
-    from wantong.node.demo import opendata, scenario
+    from wantong.node.demo import opendata, scenario, sharing
     from wantong.node.demo.narration import Narrator
 
     console = Console(stderr=as_json)
@@ -93,6 +93,8 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
             # after the crossings: the workers have nothing else to do now
             opened = opendata.hand_in(bay)
             console.print(f"         {opened} open data sets handed in; the nodes look at them and publish")
+            waited = " s, ".join(f"{seconds:.1f}" for seconds in sharing.play(bay).seconds.values())
+            console.print(f"         Macao asked Guangdong for two data sets and had them after {waited} s")
         seconds = round(time.perf_counter() - began, 1)
         console.print()
         done = sum(crossing.ok for crossing in narrator.crossings)

@@ -43,8 +43,9 @@ def negotiate(peer, other, drain, **changes):
     grant = other.told()[-1]
     assert grant["act"] == "grant", grant
     data = grant["data"]
-    asked = terms.request(data["offer"], DATASET, data["grant"]["purpose"], data["grant"]["fields"])
-    asked.update(changes)
+    target = changes.pop("target", DATASET)
+    asked = terms.request(data["offer"], target, data["grant"]["purpose"], data["grant"]["fields"])
+    asked.update({name: value for name, value in changes.items() if value})
     body = {"@context": CONTEXT, "@type": "ContractRequestMessage", "consumerPid": f"urn:n:{uuid.uuid4()}",
             "offer": asked, "callbackAddress": peer.base}  # fmt: skip
     answer = peer.post("/negotiations/request", body)
@@ -57,9 +58,9 @@ def negotiate(peer, other, drain, **changes):
     return Negotiation.objects.get(pid=pid)
 
 
-def transfer(peer, agreement_id, drain):
+def transfer(peer, agreement_id, drain, form="HttpData-PULL"):
     body = {"@context": CONTEXT, "@type": "TransferRequestMessage", "consumerPid": f"urn:t:{uuid.uuid4()}",
-            "agreementId": agreement_id, "format": "HttpData-PULL", "callbackAddress": peer.base}  # fmt: skip
+            "agreementId": agreement_id, "format": form, "callbackAddress": peer.base}  # fmt: skip
     answer = peer.post("/transfers/request", body)
     assert answer.status_code == 201, answer.content
     drain()
@@ -226,21 +227,22 @@ def test_what_comes_too_late_is_noted_and_nothing_follows(peer, listed, drain):
     assert request.state == "refused" and request.actions.last().act == "miss"
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"act": "grant"}, {"data": 7}, {"number": 0}, {"number": True}, {"id": "x"}, {"request": "x"},
-        {"@type": "Other"}, {"data": {"wish": {}}}, {"about": None}, {"note": 7},
-    ],
+BROKEN = (
+    {"act": "grant"}, {"data": 7}, {"number": 0}, {"number": True}, {"id": "x"}, {"request": "x"},
+    {"@type": "Other"}, {"data": {"wish": {}}}, {"about": None}, {"note": 7},
 )  # fmt: skip
-def test_a_message_that_cannot_be_changes_nothing(peer, listed, broken):
+
+
+def test_a_message_that_cannot_be_changes_nothing(peer, listed):
     listed("conditional")
-    whole = {
-        "@type": "SharingMessage", "id": str(uuid.uuid4()), "request": str(uuid.uuid4()), "number": 1, "act": "ask",
-        "at": "", "note": "", "data": {"wish": wish().to_dict()},
-        "about": {"dataset_id": DATASET, "salt": "ab" * 32, "body": {"code": "x", "name": {}}},
-    }  # fmt: skip
-    assert peer.call("POST", "/wantong/sharing", whole | broken).status_code in (400, 409)
+    for broken in BROKEN:
+        whole = {
+            "@type": "SharingMessage", "id": str(uuid.uuid4()), "request": str(uuid.uuid4()), "number": 1, "act": "ask",
+            "at": "", "note": "", "data": {"wish": wish().to_dict()},
+            "about": {"dataset_id": DATASET, "salt": "ab" * 32, "body": {"code": "x", "name": {}}},
+        }  # fmt: skip
+        answer = peer.call("POST", "/wantong/sharing", whole | broken)
+        assert answer.status_code in (400, 409), broken
     assert not Request.objects.exists()
 
 
@@ -421,17 +423,17 @@ def test_asking_again_with_the_same_id_asks_once(peer, bodies, drain):
     assert len([p for p, _ in peer.received if p == "/wantong/sharing"]) == 1
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"purpose": " "}, {"article": ""}, {"basis": "because"}, {"basis": "open_data"}, {"delivery": "pigeon"}, {"volume": 0},
-        {"until": dt.date(2020, 1, 1)}, {"until": dt.date(2099, 1, 1)}, {"fields": ("a", "a")}, {"fields": ("",)},
-        {"case": "x" * 201}, {"purpose": "a\nb"},
-    ],
+WRONG = (
+    {"purpose": " "}, {"article": ""}, {"basis": "because"}, {"basis": "open_data"}, {"delivery": "pigeon"}, {"volume": 0},
+    {"until": dt.date(2020, 1, 1)}, {"until": dt.date(2099, 1, 1)}, {"fields": ("a", "a")}, {"fields": ("",)},
+    {"case": "x" * 201}, {"purpose": "a\nb"},
 )  # fmt: skip
-def test_a_wish_that_cannot_be_is_not_stored(bodies, wrong):
-    with pytest.raises(BadWish):
-        services.ask(WU, wish(**wrong), dataset_id="d", body="gd-hrss")
+
+
+def test_a_wish_that_cannot_be_is_not_stored(bodies):
+    for wrong in WRONG:
+        with pytest.raises(BadWish):
+            services.ask(WU, wish(**wrong), dataset_id="d", body="gd-hrss")
     assert not Request.objects.exists()
 
 
@@ -488,6 +490,39 @@ def test_personal_data_within_a_node_goes_only_for_who_consented(bodies, tmp_pat
     path, _ = crossing.handed(["gd-hrss"], get(request.id), delivery)
     rows = scene.read_csv(path)
     assert len(rows) == 3 and not any(scene.resident(n) in str(rows) for n in range(6))
+
+
+# --- queries ----------------------------------------------------------------------------------------------------
+
+
+def test_a_grant_for_queries_opens_a_query_service_and_no_file(peer, bodies, tmp_path, drain):
+    from tests.border.gate import scene
+
+    from wantong.border.exchange.catalogue import Metadata
+
+    exchange.publish_dataset(
+        CHAN, scene.residents(tmp_path / "r.csv", 6),
+        Metadata(id="residents", title={"en": "Residents"}, fields=[{"name": n} for n in scene.COLUMNS],
+                 media_type="text/csv", subject_column=scene.COLUMNS[0], facts=scene.facts(n_sensitive=1)),
+    )  # fmt: skip
+    directory.enter(CHAN, "residents", body="gd-stats", sharing="conditional", ground={"en": "case by case"},
+                    masks={scene.COLUMNS[0]: "tokenise"})  # fmt: skip
+    other = Other(peer)
+    other.say("ask", wish=wish(delivery="query", volume=5, case="claim 7").to_dict(), dataset_id="residents")
+    services.endorse(LEI, other.request, "yes")
+    services.approve(HO, other.request, "yes")
+    drain()
+    talk = negotiate(peer, other, drain, target="residents", permission=None)
+    assert get(other.request).state == "in_force"
+    file = transfer(peer, talk.agreement_id, drain)
+    file.refresh_from_db()
+    assert file.state == "TERMINATED" and not file.declaration_id, "what was granted is no file"
+    service = transfer(peer, talk.agreement_id, drain, crossing.QUERY_FORMAT)
+    service.refresh_from_db()
+    assert service.declaration_id and service.state != "TERMINATED", (
+        "before the gate, which decides by the law"
+    )
+    assert get(other.request).actions.get(act="consign").data["mode"] == "service"
 
 
 # --- rating, errors, log ----------------------------------------------------------------------------------------
