@@ -5,6 +5,6 @@ of this or another node asks; what is unconditional is granted at once, what is 
 grant becomes an agreement of the Dataspace Protocol between the nodes, under which data is delivered as a file, by
 subscription to changes, or record by record; who received it rates it and reports what is wrong in it.
 
-Plan tasks 4 and 42. The pure core: :mod:`.request` (a request is the fold of its acts), :mod:`.contract` (from a grant to a
+Plan tasks 4 and 41. The pure core: :mod:`.request` (a request is the fold of its acts), :mod:`.contract` (from a grant to a
 policy and back), :mod:`.quality`, :mod:`.changes` (what differs between two versions), :mod:`.figures` (the dashboard).
 """
