@@ -1,44 +1,26 @@
-"""The verifier group of the Eclipse Decentralized Claims Protocol kit against one real node with all its processes.
+"""The Eclipse Decentralized Claims Protocol kit against one real node with all its processes: verifier and holder.
 
-The kit asks for the node's catalogue as a participant that the node knows by a DID; the node asks the kit's credential
-service what it has to show. Exit status: 0 all passed, 1 not, 77 the kit cannot be had here.
+As *verifier* the node is asked for something by a participant that it knows by a DID, and asks the kit's credential
+service what that one has to show. As *holder* it is brought credentials by the kit's issuer and shows them to the
+kit's verifier. Exit status: 0 all as expected, 1 not, 77 the kit cannot be had here.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-GROUP = "presentation.verifier"
-CASES = 20
 UNAVAILABLE = 77
-# the kit sees a refusal; the node says why, and it is to be for these reasons and no other
-REASONS = {
-    "no bearer token",
-    "the issuer is no recognised DID",
-    "token: token-subject",
-    "token: token-audience",
-    "token: token-early",
-    "token: token-expired",
-    "token: token-no-access",
-    "once: replay",
-    "presentation: fetch-answer",
-    "presentation: query-empty",
-    "required: missing",
-    "credential: vc-subject",
-    "credential: vc-expired",
-    "credential: vc-early",
-    "credential: status-unsigned",
-    "credential: schema-mismatch",
-}
 
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "src")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:4])
@@ -49,6 +31,58 @@ import maven  # noqa: E402
 from wantong.node import setup  # noqa: E402
 from wantong.node.bay import BayNode, free_ports  # noqa: E402
 from wantong.node.processes import die_with_parent  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Group:
+    """A package of the kit: what the node is in it, how many cases must pass, and which do not and why.
+
+    The kit sees a refusal; the node says why, and it is to be for ``reasons`` and no others.
+    """
+
+    package: str
+    role: str
+    passing: int
+    failing: tuple[str, ...] = ()
+    revocation: str = "bitstringstatuslist"
+    reasons: frozenset[str] | None = None
+
+
+VERIFYING = frozenset(
+    {
+        "no bearer token",
+        "the issuer is no recognised DID",
+        "token: token-subject",
+        "token: token-audience",
+        "token: token-early",
+        "token: token-expired",
+        "token: token-no-access",
+        "once: replay",
+        "presentation: fetch-answer",
+        "presentation: query-empty",
+        "required: missing",
+        "credential: vc-subject",
+        "credential: vc-expired",
+        "credential: vc-early",
+        "credential: status-unsigned",
+        "credential: schema-mismatch",
+    }
+)
+GROUPS = (
+    Group("presentation.verifier", "verifier", 20, reasons=VERIFYING),
+    Group("presentation.verifier", "verifier", 20, revocation="statuslist2021", reasons=VERIFYING),
+    # DCP 1.0 has a credential service answer 2xx with fewer entries when more is asked for than is allowed; so do the
+    # later kits, while this one still wants 4xx. Three further cases are switched off in the kit itself.
+    Group(
+        "presentation.cs",
+        "holder",
+        15,
+        failing=(
+            "5.4.1.2 Verify Resolution API invalid scope escalation request for a SensitiveDataCredential",
+        ),
+    ),
+    Group("issuance.cs", "holder", 24),
+)
 
 
 def main() -> int:
@@ -67,24 +101,26 @@ def main() -> int:
             listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
         )
         setup.prepare(node.directory)
-        seed(kit_port)
+        secret = seed(kit_port)
         passed = []
-        for revocation in ("bitstringstatuslist", "statuslist2021"):
+        for group in GROUPS:
             # the kit has new keys in every run, and a node remembers a document for a while
             try:
                 node.start()
                 node.wait_ready(time.monotonic() + 60)
-                passed.append(play(kit, node, kit_port, revocation))
+                passed.append(play(group, kit, node, kit_port, secret))
             finally:
                 node.stop()
         return 0 if all(passed) else 1
 
 
-def seed(kit_port: int) -> None:
-    """The kit's holder as a recognised connector, its issuer as one whose word on membership counts."""
+def seed(kit_port: int) -> str:
+    """The kit's holder as a recognised connector, its issuer as one whose word counts; an API token for the kit."""
     from wantong.border.trust import services as trust
     from wantong.border.trust.dcp import services as claims
     from wantong.ground.actors import system
+    from wantong.ground.http.auth import make_token
+    from wantong.portal.services import make_operator
 
     url, name = f"http://localhost:{kit_port}", f"did:web:localhost%3A{kit_port}"
     trust.introduce(
@@ -96,21 +132,40 @@ def seed(kit_port: int) -> None:
         protocol_url=url,
         scheme="claims",
     )
-    claims.accept_issuer(system("conformance"), f"{name}:issuer", "MembershipCredential")
+    for type in ("MembershipCredential", "SensitiveDataCredential"):
+        # the verifier group expects to be asked for the membership alone: there the other type has no issuer
+        claims.accept_issuer(system("conformance"), f"{name}:issuer", type)
+    return make_token(make_operator("kit", ("approver",), "a password of no use"), "conformance")
 
 
-def play(kit: Path, node: BayNode, kit_port: int, revocation: str) -> bool:
-    """Run the group; its score is printed and must be full."""
+def settle(kit_port: int, role: str) -> None:
+    """Whose credentials count while the node is ``role``."""
+    from wantong.border.trust.dcp import services as claims
+    from wantong.ground.actors import system
+
+    change = claims.withdraw_issuer if role == "verifier" else claims.accept_issuer
+    if role != "verifier" or any(row.type == "SensitiveDataCredential" for row in claims.issuers()):
+        change(system("conformance"), f"did:web:localhost%3A{kit_port}:issuer", "SensitiveDataCredential")
+
+
+def play(group: Group, kit: Path, node: BayNode, kit_port: int, secret: str) -> bool:
+    """Run one group; its score is printed and must be as expected."""
     from wantong.border.trust.dcp.did import name
 
-    properties = node.directory / "run" / "tck.properties"
-    properties.write_text(
-        (HERE / "tck.properties")
-        .read_text()
-        .format(kit_port=kit_port, did=name(node.url), url=node.url, revocation=revocation)
+    settle(kit_port, group.role)
+    template = (HERE / "tck.properties").read_text()
+    told = template.format(
+        kit_port=kit_port, did=name(node.url), role=group.role, revocation=group.revocation
     )
+    if group.role == "verifier":
+        told += f"dataspacetck.vpp.trigger.endpoint={node.url}/kit/knock\n"
+    elif group.package.startswith("presentation"):
+        told += f"dataspacetck.sts.url={node.url}/dcp\n"
+        told += f"dataspacetck.sts.client.id=kit\ndataspacetck.sts.client.secret={secret}\n"
+    properties = node.directory / "run" / "tck.properties"
+    properties.write_text(told)
     begun, logged = time.monotonic(), node.log.stat().st_size
-    command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties), GROUP]
+    command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties), group.package]
     try:
         done = subprocess.run(
             command,
@@ -124,20 +179,24 @@ def play(kit: Path, node: BayNode, kit_port: int, revocation: str) -> bool:
         print("   the kit did not come to an end in ten minutes")
         return False
     lines = done.stdout.splitlines()
-    passed = f"Passed tests: {CASES}" in lines and "Failed tests: 0" in lines and not done.returncode
+    score = {line.partition(":")[0]: line for line in lines if line.startswith(("Passed", "Failed tests"))}
+    failed = sorted(match[1] for line in lines if (match := re.match(r"FAILED (.*?): (?:java|org)\.", line)))
+    good = score.get("Passed tests") == f"Passed tests: {group.passing}" and failed == sorted(group.failing)
     reasons = refusals(node.log, logged)
-    if reasons != REASONS:
-        print(f"   refused for other reasons than expected: {sorted(reasons ^ REASONS)}")
-        passed = False
-    if not passed:
+    if group.reasons is not None and reasons != group.reasons:
+        print(f"   refused for other reasons than expected: {sorted(reasons ^ group.reasons)}")
+        good = False
+    if not good:
         print(done.stdout[-20_000:], done.stderr[-5_000:], sep="\n")
-    scores = [line for line in lines if line.startswith(("Passed", "Failed tests", "Skipped"))]
     seconds = time.monotonic() - begun
+    beside = f"; refused for {len(reasons)} different reasons" if group.reasons is not None else ""
+    lists = f" with {group.revocation}" if group.role == "verifier" else ""
     print(
-        f"   Eclipse dcp-tck, verifier, {revocation}: {', '.join(scores)} in {seconds:.0f} s; "
-        f"refused for {len(reasons)} different reasons"
+        f"   Eclipse dcp-tck {group.package}{lists}: {', '.join(score.values())} in {seconds:.0f} s{beside}"
     )
-    return passed
+    for case in group.failing:
+        print(f"   (expected to fail, see check.py: {case})")
+    return good
 
 
 def refusals(log: Path, offset: int) -> set[str]:

@@ -5,9 +5,12 @@ credentials, and puts a credential's own id into ``sub``; later ones, not publis
 else is judged as always, and http is taken at loopback only.
 """
 
+from pathlib import Path
+
 from wantong.node.settings import *  # noqa: F403 - these are settings
 
 WANTONG_CLAIMS = {
+    "credentials": str(Path(__file__).with_name("credentials.yaml")),
     "networks": ["127.0.0.0/8", "::1/128"],
     "tolerates": ["no-relationships", "vc-context", "vc-type", "vc-subject"],
 }

@@ -13,12 +13,23 @@ from tests.border.trust.dcp.village import MEMBER, Party
 
 from wantong.border.trust import services as trust
 from wantong.border.trust import tokens
-from wantong.border.trust.dcp import access, credentials, did, jose, messages, scheme, services, statuslist
-from wantong.border.trust.dcp.models import AcceptedIssuer, HeldCredential, Identity, IssuedCredential
+from wantong.border.trust.dcp import (
+    access,
+    credentials,
+    did,
+    jose,
+    messages,
+    scheme,
+    selfissued,
+    services,
+    statuslist,
+)
+from wantong.border.trust.dcp.models import AcceptedIssuer, HeldCredential, Identity, IssuedCredential, Offer
 from wantong.border.trust.models import Peer
 from wantong.border.trust.verifiers import UnknownScheme, scheme_of
 from wantong.ground.actors import Actor
-from wantong.ground.http.auth import NotAllowed
+from wantong.ground.http.auth import NotAllowed, make_token
+from wantong.portal.services import make_operator
 
 pytestmark = pytest.mark.django_db
 VC11, VC20 = credentials.PROFILES
@@ -129,7 +140,10 @@ def test_a_verifiers_token_works_once_and_only_signed_by_itself(verifier, member
     ({**messages.query([MEMBER]), "presentationDefinition": {}}, 400),
     ({**messages.query([]), "scope": None}, 400),
     ([], 400),
-    ({"@context": [messages.CONTEXT], "type": "PresentationQueryMessage", "presentationDefinition": {}}, 501),
+    ({**messages.query([]), "scope": ["x" * 401]}, 400),
+    ({"@context": [messages.CONTEXT], "type": "PresentationQueryMessage", "presentationDefinition": {}}, 400),
+    ({"@context": [messages.CONTEXT], "type": "PresentationQueryMessage",
+      "presentationDefinition": {"id": "1", "input_descriptors": []}}, 501),
     (messages.query(["Unheld"]), 200),
 ])  # fmt: skip
 def test_queries_that_cannot_be_answered(verifier, member, message, status):
@@ -169,6 +183,138 @@ def test_only_good_credentials_about_this_node_are_kept(judge, issuer, here):
     assert services.store(OPERATOR, text) == services.store(OPERATOR, text + "\n")
     assert len(services.held(datetime.now(UTC))) == 1
     assert services.held(datetime.now(UTC) + timedelta(days=2)) == []
+
+
+# --- what issuers bring ---------------------------------------------------------------------------------------------
+
+
+def bring(party: Party, path: str, message, **token) -> int:
+    text = party.token(token.pop("audience", services.own_did()), access=None, **token)
+    return (
+        Client()
+        .post(
+            f"/dcp/{path}",
+            json.dumps(message),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {text}"},
+        )
+        .status_code
+    )
+
+
+def delivery(*payloads: str, **changes) -> dict:
+    listed = [{"credentialType": MEMBER, "format": VC20, "payload": payload} for payload in payloads]
+    return {
+        "@context": [messages.CONTEXT], "type": "CredentialMessage", "issuerPid": "i", "holderPid": "h",
+        "status": "ISSUED", "credentials": listed, **changes,
+    }  # fmt: skip
+
+
+def test_an_accepted_issuer_brings_credentials_all_or_none(issuer, here):
+    own = services.own_did()
+    good, other = issuer.issue(own), issuer.issue("did:web:mo.example")
+    assert bring(issuer, "credentials", delivery(good, other)) == 400
+    assert bring(issuer, "credentials", delivery(good, "no credential")) == 400
+    assert bring(issuer, "credentials", delivery(good, issuer.issue(own, "PublicBodyCredential"))) == 401
+    assert not HeldCredential.objects.exists(), "nothing half stored"
+    assert bring(issuer, "credentials", delivery(good, issuer.issue(own, profile=VC11))) == 200
+    assert bring(issuer, "credentials", delivery(good)) == 200, "again is no second one"
+    assert HeldCredential.objects.count() == 2
+    assert {row.stored_by for row in HeldCredential.objects.all()} == {f"issuer:{issuer.did}"}
+    assert bring(issuer, "credentials", delivery(status="REJECTED", credentials=[])) == 200
+
+
+def test_nobody_else_brings_or_offers_anything(issuer, here):
+    stranger = here.party("bringer")
+    good = issuer.issue(services.own_did())
+    here.asked.clear()
+    for path, message in (("credentials", delivery(good)), ("offers", offered(stranger.did))):
+        assert bring(stranger, path, message) == 401
+    assert here.asked == [], "a stranger's document is not fetched"
+    assert bring(issuer, "credentials", delivery(good), audience="did:web:mo.example") == 401
+    issuer.key = ECKey.generate_key("P-256")
+    assert bring(issuer, "credentials", delivery(good)) == 401
+    assert Client().post("/dcp/credentials", "{}", content_type="application/json").status_code == 401
+    assert not HeldCredential.objects.exists() and not Offer.objects.exists()
+
+
+def offered(by: str, **changes) -> dict:
+    return {
+        "@context": [messages.CONTEXT], "type": "CredentialOfferMessage", "issuer": by,
+        "credentials": [{"id": "1", "credentialType": MEMBER, "offerReason": "reissue"}, {"id": "2"}], **changes,
+    }  # fmt: skip
+
+
+def test_the_last_offers_of_an_issuer_are_kept_for_a_person(issuer, monkeypatch):
+    monkeypatch.setattr(services, "MOST_OFFERS", 2)
+    for _ in range(4):
+        assert bring(issuer, "offers", offered(issuer.did)) == 200
+    assert Offer.objects.count() == 2
+    assert Offer.objects.first().offered[0] == {"id": "1", "type": MEMBER, "reason": "reissue"}
+
+
+@pytest.mark.parametrize("changes", [
+    {"type": "Offer"}, {"@context": []}, {"issuer": None}, {"issuer": "did:web:mo.example"}, {"credentials": []},
+    {"credentials": [{"type": MEMBER}]}, {"credentials": [7]}, {"credentials": [{"id": "x" * 301}]},
+])  # fmt: skip
+def test_offers_that_are_badly_made(issuer, changes):
+    assert bring(issuer, "offers", offered(issuer.did, **changes)) == 400
+    assert not Offer.objects.exists()
+
+
+@pytest.mark.parametrize("changes", [
+    {"type": "Delivery"}, {"@context": []}, {"holderPid": None}, {"issuerPid": "x" * 301}, {"status": "LATER"},
+    {"credentials": []}, {"credentials": [{}]}, {"credentials": "x"}, {"credentials": [{"payload": "x"}] * 21},
+])  # fmt: skip
+def test_deliveries_that_are_badly_made(issuer, changes):
+    assert bring(issuer, "credentials", delivery("x", **changes)) == 400
+
+
+# --- tokens for the operator's own programs -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def program(judge):
+    return make_token(make_operator("mei", ("approver",), "a password of no use"), "a program")
+
+
+def obtain(secret: str, **changes):
+    form = {"grant_type": "client_credentials", "client_id": "mei", "client_secret": secret, "audience": "did:web:mo.example",
+            "bearer_access_scope": f"{messages.Scope(type=MEMBER)} {messages.Scope(type='Other')}"}  # fmt: skip
+    return Client().post("/dcp/token", {**form, **changes})
+
+
+def test_a_program_of_the_operators_gets_a_token_that_opens_what_it_asked_for(program):
+    answered = obtain(program)
+    assert answered.status_code == 200 and answered["Cache-Control"] == "no-store"
+    now, key, own = datetime.now(UTC), scheme.keys.own(), services.own_did()
+    token = selfissued.read(answered.json()["access_token"], audience="did:web:mo.example", now=now)
+    jose.prove(token.unproven, key)
+    assert token.issuer == own
+    assert access.read(token.access, key, did=own, verifier="did:web:mo.example", now=now) == {
+        MEMBER,
+        "Other",
+    }
+    handed = obtain(program, bearer_access_scope="", token="theirs").json()["access_token"]
+    assert jose.peek(handed, 9999).claims["token"] == "theirs"
+    assert (
+        "token" not in jose.peek(obtain(program, bearer_access_scope="").json()["access_token"], 9999).claims
+    )
+
+
+def test_nobody_else_gets_a_token(program):
+    weak = make_token(make_operator("lin", ("declarer",), "another of no use"), "a program")
+    for changes, status, error in (
+        ({"client_secret": "wt_guessed"}, 401, "invalid_client"),
+        ({"client_id": "lin"}, 401, "invalid_client"),
+        ({"client_id": "lin", "client_secret": weak}, 400, "unauthorized_client"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"audience": "mo.example"}, 400, "invalid_request"),
+        ({"bearer_access_scope": "everything"}, 400, "invalid_scope"),
+    ):
+        answered = obtain(program, **changes)
+        assert (answered.status_code, answered.json()["error"]) == (status, error)
+        assert "access_token" not in answered.json()
 
 
 @pytest.mark.parametrize("profile", credentials.PROFILES)

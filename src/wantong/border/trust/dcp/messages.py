@@ -1,4 +1,4 @@
-"""The protocol's messages about presentations (DCP 1.0, section 5), and the scopes that ask for credentials."""
+"""The protocol's messages: about presentations (DCP 1.0, section 5) and to a holder about issuance (section 6)."""
 
 from __future__ import annotations
 
@@ -83,15 +83,13 @@ class BadQuery(Exception):
 
 def read_query(data: bytes) -> list[Scope]:
     """The wishes in a PresentationQueryMessage, those in unknown words left out. Raises :class:`BadQuery`."""
-    told = _object(data)
-    if told is None or told.get("type", told.get("@type")) != "PresentationQueryMessage":
-        raise BadQuery(400, "not a PresentationQueryMessage")
-    context = told.get("@context")
-    if CONTEXT not in (context if isinstance(context, list) else [context]):
-        raise BadQuery(400, f"@context must hold {CONTEXT}")
+    told = _message(data, "PresentationQueryMessage")
     if "scope" in told and "presentationDefinition" in told:
         raise BadQuery(400, "either scope or presentationDefinition, not both")
     if "presentationDefinition" in told:
+        definition = told["presentationDefinition"]
+        if not isinstance(definition, dict) or "input_descriptors" not in definition:
+            raise BadQuery(400, "presentationDefinition must be a Presentation Definition")
         raise BadQuery(501, "presentation definitions are not supported; ask by scope")
     scopes = told.get("scope")
     if not isinstance(scopes, list) or not 0 < len(scopes) <= MOST_SCOPES:
@@ -99,6 +97,75 @@ def read_query(data: bytes) -> list[Scope]:
     if not all(isinstance(one, str) and len(one) <= 400 for one in scopes):
         raise BadQuery(400, "scope must be an array of short strings")
     return [wish for wish in map(scope, scopes) if wish is not None]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What an issuer brings: its own and the holder's name of the request, and credentials as JWTs (none: refused)."""
+
+    issuer_pid: str
+    holder_pid: str
+    credentials: tuple[str, ...]
+
+
+def read_delivery(data: bytes) -> Delivery:
+    """The content of a CredentialMessage (DCP 1.0, section 6.5.1). Raises :class:`BadQuery`."""
+    told = _message(data, "CredentialMessage")
+    pids = [told.get(name) for name in ("issuerPid", "holderPid")]
+    if not all(isinstance(pid, str) and 0 < len(pid) <= 300 for pid in pids):
+        raise BadQuery(400, "issuerPid and holderPid must be short strings")
+    if told.get("status") not in ("ISSUED", "REJECTED"):
+        raise BadQuery(400, "status must be ISSUED or REJECTED")
+    listed = told.get("credentials", [])
+    if (
+        not isinstance(listed, list)
+        or len(listed) > MOST_SCOPES
+        or (told["status"] == "ISSUED" and not listed)
+    ):
+        raise BadQuery(400, f"credentials must be an array of 1 to {MOST_SCOPES} objects")
+    payloads = [one.get("payload") if isinstance(one, dict) else None for one in listed]
+    if not all(isinstance(payload, str) for payload in payloads):
+        raise BadQuery(400, "every credential must have its payload as a string")
+    return Delivery(str(pids[0]), str(pids[1]), tuple(map(str, payloads)))
+
+
+@dataclass(frozen=True)
+class OfferedCredential:
+    """One that an issuer offers: its ``id`` in the issuer's metadata; the rest may be blank."""
+
+    id: str
+    type: str = ""
+    reason: str = ""
+
+
+def read_offer(data: bytes) -> tuple[str, list[OfferedCredential]]:
+    """Issuer and content of a CredentialOfferMessage (DCP 1.0, section 6.6.1). Raises :class:`BadQuery`."""
+    told = _message(data, "CredentialOfferMessage")
+    issuer, listed = told.get("issuer"), told.get("credentials")
+    if not isinstance(issuer, str) or not issuer:
+        raise BadQuery(400, "issuer must be a DID")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_SCOPES:
+        raise BadQuery(400, f"credentials must be an array of 1 to {MOST_SCOPES} objects")
+    offered = []
+    for one in listed:
+        if not isinstance(one, dict) or not isinstance(one.get("id"), str):
+            raise BadQuery(400, "every credential must have an id")
+        texts = [one.get(name, "") for name in ("id", "credentialType", "offerReason")]
+        if not all(isinstance(text, str) and len(text) <= 300 for text in texts):
+            raise BadQuery(400, "id, credentialType and offerReason must be short strings")
+        offered.append(OfferedCredential(*texts))
+    return issuer, offered
+
+
+def _message(data: bytes, type: str) -> Mapping[str, Any]:
+    """The message of that type in ``data``. Raises :class:`BadQuery`."""
+    told = _object(data)
+    if told is None or told.get("type", told.get("@type")) != type:
+        raise BadQuery(400, f"not a {type}")
+    context = told.get("@context")
+    if CONTEXT not in (context if isinstance(context, list) else [context]):
+        raise BadQuery(400, f"@context must hold {CONTEXT}")
+    return told
 
 
 def _object(data: bytes) -> Mapping[str, Any] | None:

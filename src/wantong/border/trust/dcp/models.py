@@ -58,6 +58,20 @@ class HeldCredential(models.Model):
         return f"{', '.join(self.types)} by {self.issuer}"
 
 
+class Offer(models.Model):
+    """What an issuer has offered to this node, for a person to decide whether to ask for it."""
+
+    issuer = models.CharField(max_length=200, db_index=True)
+    offered = models.JSONField(default=list)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"{self.issuer} at {self.at}"
+
+
 class IssuedCredential(models.Model):
     """A credential that this node has issued: where in its status list it stands, and whether it was revoked."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -17,7 +17,6 @@ from wantong.border.trust.dcp import (
     access,
     credentials,
     did,
-    jose,
     keys,
     kinds,
     messages,
@@ -26,6 +25,7 @@ from wantong.border.trust.dcp import (
     selfissued,
     statuslist,
     verdict,
+    verifier,
 )
 from wantong.border.trust.dcp.models import (
     AcceptedIssuer,
@@ -33,6 +33,7 @@ from wantong.border.trust.dcp.models import (
     Identity,
     IssuedCredential,
     Judgement,
+    Offer,
 )
 from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.models import PINNED_KEYS, Peer
@@ -43,6 +44,7 @@ from wantong.ground.http.auth import require
 from wantong.ground.problems import Problem
 
 LIST_LIFETIME = timedelta(days=1)
+MOST_OFFERS = 20
 LISTS: Mapping[str, tuple[str, str, bool]] = {
     credentials.VC20: ("BitstringStatusListCredential", "BitstringStatusList", True),
     credentials.VC11: ("StatusList2021Credential", "StatusList2021", False),
@@ -227,31 +229,118 @@ def store(actor: Actor, text: str) -> HeldCredential:
     Raises NotAllowed, :class:`CredentialNotGood`.
     """
     require(actor, "operator", "approver")
-    now = timezone.now()
-    text = text.strip()
-    tolerates = options.current().tolerates
     try:
-        credential = credentials.read(text, tolerates=tolerates)
-        credentials.check(credential, holder=own_did(), now=now)
-        document = scheme.web().document(credential.issuer)
-        method = did.method(document, credential.unproven.kid, did.ASSERTION, tolerates)
-        jose.prove(credential.unproven, method.key)
+        credential = _good(text.strip(), timezone.now())
     except Refused as refused:
         raise CredentialNotGood(code=refused.code, **refused.params) from None
     with transaction.atomic():
-        held, _ = HeldCredential.objects.get_or_create(
-            digest=hashlib.sha256(text.encode()).hexdigest(),
-            defaults={
-                "credential_id": credential.id,
-                "types": list(credential.kinds),
-                "issuer": credential.issuer,
-                "profile": credential.profile,
-                "jwt": text,
-                "valid_until": credential.valid_until,
-                "stored_by": actor.id,
-            },
-        )
+        return _keep(credential, actor.id)
+
+
+def _good(text: str, now: datetime) -> credentials.Credential:
+    """The credential in ``text``, if it is about this node, good now, and its issuer's. Raises :class:`.Refused`."""
+    tolerates = options.current().tolerates
+    credential = credentials.read(text, tolerates=tolerates)
+    credentials.check(credential, holder=own_did(), now=now)
+    web = scheme.web()
+    document = web.document(credential.issuer)
+    verifier.prove(credential.unproven, credential.issuer, did.ASSERTION, document, tolerates, web)
+    return credential
+
+
+def _keep(credential: credentials.Credential, by: str) -> HeldCredential:
+    text = credential.unproven.text
+    held, _ = HeldCredential.objects.get_or_create(
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        defaults={
+            "credential_id": credential.id,
+            "types": list(credential.kinds),
+            "issuer": credential.issuer,
+            "profile": credential.profile,
+            "jwt": text,
+            "valid_until": credential.valid_until,
+            "stored_by": by,
+        },
+    )
     return held
+
+
+def deliver(authorization: str, body: bytes) -> list[HeldCredential]:
+    """Keep what an issuer brings, all of it or nothing: from an issuer whose word on such credentials counts here.
+
+    Raises :class:`.messages.BadQuery`, or :class:`.Refused` for one who may not bring them.
+    """
+    now = timezone.now()
+    issuer = _issuer(authorization, now)
+    delivery = messages.read_delivery(body)
+    good = []
+    accepted = scheme.accepted()
+    for text in delivery.credentials:
+        try:
+            credential = _good(text, now)
+        except Refused as refused:
+            raise messages.BadQuery(400, str(refused)) from None
+        if credential.issuer != issuer or not all(
+            issuer in accepted.get(kind, ()) for kind in credential.kinds
+        ):
+            raise Refused("vc-issuer", issuer=credential.issuer, kind=", ".join(credential.kinds))
+        good.append(credential)
+    with transaction.atomic():
+        return [_keep(credential, f"issuer:{issuer}") for credential in good]
+
+
+def offer(authorization: str, body: bytes) -> Offer:
+    """Note what an issuer offers, for a person; of each issuer the last :data:`MOST_OFFERS` are kept.
+
+    Raises :class:`.messages.BadQuery`, or :class:`.Refused` for one who is no issuer to this node.
+    """
+    sender = _issuer(authorization, timezone.now())
+    issuer, offered = messages.read_offer(body)
+    if issuer != sender:
+        raise messages.BadQuery(400, "an issuer speaks for itself")
+    with transaction.atomic():
+        made = Offer.objects.create(issuer=issuer, offered=[asdict(one) for one in offered])
+        kept = Offer.objects.filter(issuer=issuer).values_list("pk", flat=True)[:MOST_OFFERS]
+        Offer.objects.filter(issuer=issuer).exclude(pk__in=list(kept)).delete()
+    return made
+
+
+def _issuer(authorization: str, now: datetime) -> str:
+    """The issuer whose self-issued token this is; one whose credentials count here. Raises :class:`.Refused`."""
+    token = _bearer(authorization, now)
+    if not any(token.issuer in issuers for issuers in scheme.accepted().values()):
+        # before anything is fetched
+        raise Refused("vc-issuer", issuer=token.issuer, kind="-")
+    scheme.prove(token)
+    if not scheme.use(token):
+        raise Refused("replay")
+    return token.issuer
+
+
+def _bearer(authorization: str, now: datetime) -> selfissued.SelfIssued:
+    name, _, text = authorization.partition(" ")
+    if name.lower() != "bearer" or not text:
+        raise Refused("jwt-form")
+    return selfissued.read(text, audience=own_did(), now=now)
+
+
+def self_issued(
+    actor: Actor, audience: str, types: Collection[str] | None, access_token: str | None = None
+) -> str:
+    """A token by which this node shows itself to ``audience`` (a DID), for a program of its operator.
+
+    With ``types`` it also opens this node's credentials of these types to ``audience``; ``access_token`` is one of
+    ``audience``'s own to be handed back to it. Raises NotAllowed, :class:`BadDid`.
+    """
+    require(actor, "operator", "approver")
+    try:
+        did.address(audience)
+    except Refused:
+        raise BadDid(did=audience[:200]) from None
+    now, own, key = timezone.now(), own_did(), keys.own()
+    if types is not None:
+        access_token = access.issue(key, did=own, verifier=audience, types=types, now=now)
+    return selfissued.sign(key, issuer=own, audience=audience, now=now, access=access_token)
 
 
 def held(now: datetime) -> list[HeldCredential]:
@@ -265,10 +354,7 @@ def answer(authorization: str, body: bytes) -> dict[str, Any]:
     Raises :class:`.messages.BadQuery`, or :class:`.Refused` for one who may not ask.
     """
     now, own, key = timezone.now(), own_did(), keys.own()
-    name, _, text = authorization.partition(" ")
-    if name.lower() != "bearer" or not text:
-        raise Refused("token-no-access")
-    token = selfissued.read(text, audience=own, now=now)
+    token = _bearer(authorization, now)
     if token.access is None:
         raise Refused("token-no-access")
     # our own word comes first: without it no document of a stranger is fetched
