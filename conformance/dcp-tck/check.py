@@ -1,8 +1,8 @@
-"""The Eclipse Decentralized Claims Protocol kit against one real node with all its processes: verifier and holder.
+"""The Eclipse Decentralized Claims Protocol kit against one real node with all its processes, in all three roles.
 
 As *verifier* the node is asked for something by a participant that it knows by a DID, and asks the kit's credential
 service what that one has to show. As *holder* it is brought credentials by the kit's issuer and shows them to the
-kit's verifier. Exit status: 0 all as expected, 1 not, 77 the kit cannot be had here.
+kit's verifier. As *issuer* it is asked for credentials by the kit's holder and brings them. Exit status: 0 all as expected, 1 not, 77 the kit cannot be had here.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ GROUPS = (
         ),
     ),
     Group("issuance.cs", "holder", 24),
+    Group("issuance.issuer", "issuer", 25),
 )
 
 
@@ -117,6 +118,7 @@ def main() -> int:
 def seed(kit_port: int) -> str:
     """The kit's holder as a recognised connector, its issuer as one whose word counts; an API token for the kit."""
     from wantong.border.trust import services as trust
+    from wantong.border.trust.dcp import issuing
     from wantong.border.trust.dcp import services as claims
     from wantong.ground.actors import system
     from wantong.ground.http.auth import make_token
@@ -135,6 +137,7 @@ def seed(kit_port: int) -> str:
     for type in ("MembershipCredential", "SensitiveDataCredential"):
         # the verifier group expects to be asked for the membership alone: there the other type has no issuer
         claims.accept_issuer(system("conformance"), f"{name}:issuer", type)
+        issuing.entitle(system("conformance"), f"{name}:holder", type)
     return make_token(make_operator("kit", ("approver",), "a password of no use"), "conformance")
 
 

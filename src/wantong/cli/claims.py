@@ -141,6 +141,55 @@ def issue(directory: Path, holder: str, type: str, claims: tuple[str, ...], days
 
 @command.command()
 @DIRECTORY
+@click.argument("did")
+@TYPE
+@explained
+def entitle(directory: Path, did: str, type: str) -> None:
+    """Let DID have credentials of TYPE from this node when it asks."""
+    _enter(directory)
+    from wantong.border.trust.dcp import issuing
+
+    issuing.entitle(_operator(), did, type)
+    click.echo(t("dcp.cli.entitled", language(), did=shown(did), type=shown(type)))
+
+
+@command.command()
+@DIRECTORY
+@click.argument("issuer", metavar="DID")
+@TYPE
+@explained
+def ask(directory: Path, issuer: str, type: str) -> None:
+    """Ask the issuer DID for a credential of TYPE about this node; it is brought when it has been decided."""
+    _enter(directory)
+    from wantong.border.trust.dcp import issuing
+
+    issuing.ask(_operator(), issuer, type)
+    click.echo(t("dcp.cli.asked", language(), did=shown(issuer), type=shown(type)))
+
+
+@command.command()
+@DIRECTORY
+@click.argument("request", metavar="ID", required=False)
+@click.option("--refuse", metavar="REASON", help="refuse it; otherwise it is granted")
+@explained
+def decide(directory: Path, request: str | None, refuse: str | None) -> None:
+    """Grant or refuse the request ID for credentials of this node; without ID, list what waits."""
+    _enter(directory)
+    from wantong.border.trust.dcp import issuing
+
+    if request is None:
+        for row in issuing.waiting():
+            types = ", ".join(type for type, _ in row.wanted)
+            click.echo(
+                t("dcp.cli.waiting", language(), pid=row.pid, did=shown(row.holder), type=shown(types))
+            )
+        return
+    row = issuing.decide(_operator(), request, grant=refuse is None, reason=refuse or "")
+    click.echo(t("dcp.cli.decided", language(), pid=row.pid, state=row.status))
+
+
+@command.command()
+@DIRECTORY
 @click.argument("credential", metavar="ID")
 @click.option("--reason", required=True)
 @explained

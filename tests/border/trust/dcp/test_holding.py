@@ -55,7 +55,7 @@ def opener(verifier: Party) -> str:
     """The access token that this node has given to ``verifier`` with a request."""
     peer = Peer.objects.get(participant_id=verifier.did)
     request = tokens.Request("GET", f"{verifier.village.url}/x")
-    header = scheme.VerifiablePresentations().sign(peer, request, "m")
+    header = scheme_of(peer).sign(peer, request, "m")
     return jose.peek(header.removeprefix("Bearer "), 9999).claims["token"]
 
 
@@ -93,7 +93,10 @@ def test_the_document_is_good_in_our_own_eyes(judge):
     document = did.read(answered.content, services.own_did())
     for relationship in did.RELATIONSHIPS:
         assert did.method(document, None, relationship).key.thumbprint() == scheme.keys.own().thumbprint()
-    assert document.services == {did.CREDENTIAL_SERVICE: f"{judge.url}/dcp"}
+    assert document.services == {
+        did.CREDENTIAL_SERVICE: f"{judge.url}/dcp",
+        did.ISSUER_SERVICE: f"{judge.url}/dcp/issuer",
+    }
     assert '"d"' not in answered.content.decode(), "no private key leaves"
     assert (judge.keys / "dcp.key").stat().st_mode & 0o777 == 0o600
 
@@ -163,6 +166,14 @@ def test_one_access_token_serves_a_conversation(verifier, member):
     ours = scheme_of(peer)
     said = [jose.peek(ours.sign(peer, request, None)[7:], 9999).claims for _ in range(3)]
     assert len({claims["token"] for claims in said}) == 1 and len({claims["jti"] for claims in said}) == 3
+
+
+def test_a_credential_that_has_just_come_is_shown_from_the_next_message_on(verifier, issuer):
+    before = opener(verifier)
+    assert ask(verifier, access=before).json()["presentation"] == []
+    services.store(OPERATOR, issuer.issue(services.own_did()))
+    assert opener(verifier) != before
+    assert len(ask(verifier).json()["presentation"]) == 1
 
 
 def test_only_good_credentials_about_this_node_are_kept(judge, issuer, here):

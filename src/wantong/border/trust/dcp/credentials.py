@@ -35,9 +35,11 @@ PRESENTATION_LIFETIME = timedelta(minutes=2)
 LONGEST = 64 << 10
 MOST_CREDENTIALS = 20
 
-TOLERANCES: Final = frozenset({"vc-context", "vc-type", "vc-subject"})
+TOLERANCES: Final = frozenset({"vc-context", "vc-type", "vc-subject", "vc-format"})
 """What older kits get wrong, each to be allowed by name: no context, no type ``VerifiableCredential``, ``sub`` that
-is not the subject's id."""
+is not the subject's id, and (said to them, not heard from them) :data:`OLD_FORMATS`."""
+OLD_FORMATS: Final[Mapping[Profile, str]] = {VC11: "VC1_0_JWT", VC20: "VC2_0_JOSE"}
+"""What release candidates of the protocol's kit call the profiles in messages."""
 
 
 @dataclass(frozen=True)

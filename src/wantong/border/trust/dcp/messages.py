@@ -1,4 +1,4 @@
-"""The protocol's messages: about presentations (DCP 1.0, section 5) and to a holder about issuance (section 6)."""
+"""The protocol's messages: about presentations (DCP 1.0, section 5) and about issuance (section 6)."""
 
 from __future__ import annotations
 
@@ -155,6 +155,30 @@ def read_offer(data: bytes) -> tuple[str, list[OfferedCredential]]:
             raise BadQuery(400, "id, credentialType and offerReason must be short strings")
         offered.append(OfferedCredential(*texts))
     return issuer, offered
+
+
+def read_request(data: bytes) -> tuple[str, list[str]]:
+    """The holder's name of a CredentialRequestMessage and the ids it asks for. Raises :class:`BadQuery`."""
+    told = _message(data, "CredentialRequestMessage")
+    pid, listed = told.get("holderPid"), told.get("credentials")
+    if not isinstance(pid, str) or not 0 < len(pid) <= 300:
+        raise BadQuery(400, "holderPid must be a short string")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_SCOPES:
+        raise BadQuery(400, f"credentials must be an array of 1 to {MOST_SCOPES} objects")
+    ids = [one.get("id") if isinstance(one, dict) else None for one in listed]
+    if not all(isinstance(id, str) for id in ids) or len(set(ids)) != len(ids):
+        raise BadQuery(400, "every credential must have an id, and no id stands twice")
+    return pid, list(map(str, ids))
+
+
+def read_metadata(data: bytes) -> dict[str, tuple[str, str]]:
+    """What an issuer issues: id → type and profile. Raises :class:`Refused`."""
+    told = _object(data)
+    listed = told.get("credentialsSupported") if told is not None else None
+    if told is None or told.get("type") != "IssuerMetadata" or not isinstance(listed, list):
+        raise Refused("query-form", what="IssuerMetadata")
+    objects = [one for one in listed if isinstance(one, dict)]
+    return {str(one.get("id")): (str(one.get("credentialType")), str(one.get("profile"))) for one in objects}
 
 
 def _message(data: bytes, type: str) -> Mapping[str, Any]:

@@ -1,7 +1,13 @@
+import uuid
+
 from django.db import models
 from django.utils import timezone
 
 from wantong.border.trust.models import Peer
+
+
+def _pid() -> str:
+    return str(uuid.uuid4())
 
 
 class Identity(models.Model):
@@ -92,6 +98,48 @@ class IssuedCredential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} for {self.subject}"
+
+
+class Entitlement(models.Model):
+    """``holder`` gets credentials of ``type`` from this node when it asks for them."""
+
+    holder = models.CharField(max_length=200)
+    type = models.CharField(max_length=100)
+    granted_by = models.CharField(max_length=200)
+    granted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("holder", "type")
+        constraints = (models.UniqueConstraint(fields=("holder", "type"), name="dcp_entitlement_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.type} for {self.holder}"
+
+
+class IssuanceRequest(models.Model):
+    """What a holder asks this node to issue. ``texts`` are the credentials, until they have been brought to it."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "RECEIVED"
+        ISSUED = "ISSUED"
+        REJECTED = "REJECTED"
+
+    pid = models.CharField(max_length=40, unique=True, default=_pid)
+    holder = models.CharField(max_length=200)
+    holder_pid = models.CharField(max_length=300)
+    wanted = models.JSONField(help_text="pairs of type and profile")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RECEIVED)
+    texts = models.JSONField(default=list, blank=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"{self.holder} {self.pid}"
 
 
 class Judgement(models.Model):

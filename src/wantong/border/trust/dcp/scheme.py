@@ -84,11 +84,12 @@ class VerifiablePresentations:
 
     def sign(self, peer: Peer, request: tokens.Request, message_id: str | None) -> str:
         now, own, other = timezone.now(), _own_did(), did_of(peer)
+        types = _own_types()
         # one access token for half its life: by it the other knows the verdict it has reached already
         opener = self._access.get(
-            (own, other),
+            (own, other, types, keys.own().thumbprint()),
             access.LIFETIME.total_seconds() / 2,
-            lambda: access.issue(keys.own(), did=own, verifier=other, types=_own_types(), now=now),
+            lambda: access.issue(keys.own(), did=own, verifier=other, types=types, now=now),
         )
         token = selfissued.sign(
             keys.own(),
@@ -188,7 +189,7 @@ def judged_by() -> verifier.Policy:
 def _web(said: options.Options) -> net.Net:
     def introduce(holder: str, opener: str) -> str:
         return selfissued.sign(
-            keys.own(), issuer=_own_did(), audience=holder, now=timezone.now(), access=opener
+            keys.own(), issuer=_own_did(), audience=holder, now=timezone.now(), access=opener or None
         )
 
     return net.Net(said, introduce)

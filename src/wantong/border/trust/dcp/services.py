@@ -92,11 +92,27 @@ def own_did() -> str:
     return did.name(config.current().url)
 
 
+def check_did(name: str) -> None:
+    """Return if ``name`` is a DID that can be resolved. Raises :class:`BadDid`."""
+    try:
+        did.address(name)
+    except Refused:
+        raise BadDid(did=name[:200]) from None
+
+
+def check_type(type: str) -> None:
+    """Return if credentials of ``type`` are known here. Raises :class:`UnknownCredentialType`."""
+    known = kinds.load(options.current().credentials)
+    if type not in known:
+        raise UnknownCredentialType(kind=type[:100], known=", ".join(known))
+
+
 def own_document() -> dict[str, Any]:
     """This node's DID document."""
     node = config.current()
     key = keys.own()
-    return did.document(own_did(), [key], {did.CREDENTIAL_SERVICE: f"{node.url}/dcp"})
+    own = {did.CREDENTIAL_SERVICE: f"{node.url}/dcp", did.ISSUER_SERVICE: f"{node.url}/dcp/issuer"}
+    return did.document(own_did(), [key], own)
 
 
 # --- whom this node believes --------------------------------------------------------------------------------------
@@ -108,10 +124,7 @@ def recognise(actor: Actor, participant_id: str, name: str) -> Peer:
     Raises NotAllowed, UnknownPeer, UnknownScheme, :class:`BadDid`, :class:`DidTaken`.
     """
     require(actor, "operator", "approver")
-    try:
-        did.address(name)
-    except Refused:
-        raise BadDid(did=name[:200]) from None
+    check_did(name)
     if name == own_did():
         raise trust.NotThisNode(participant_id=name)
     with transaction.atomic():
@@ -151,13 +164,8 @@ def accept_issuer(actor: Actor, name: str, type: str) -> AcceptedIssuer:
     Raises NotAllowed, :class:`BadDid`, :class:`UnknownCredentialType`.
     """
     require(actor, "operator", "approver")
-    try:
-        did.address(name)
-    except Refused:
-        raise BadDid(did=name[:200]) from None
-    known = kinds.load(options.current().credentials)
-    if type not in known:
-        raise UnknownCredentialType(kind=type[:100], known=", ".join(known))
+    check_did(name)
+    check_type(type)
     with transaction.atomic():
         issuer, _ = AcceptedIssuer.objects.get_or_create(
             did=name, type=type, withdrawn_at=None, defaults={"accepted_by": actor.id}
@@ -307,7 +315,7 @@ def offer(authorization: str, body: bytes) -> Offer:
 
 def _issuer(authorization: str, now: datetime) -> str:
     """The issuer whose self-issued token this is; one whose credentials count here. Raises :class:`.Refused`."""
-    token = _bearer(authorization, now)
+    token = bearer(authorization, now)
     if not any(token.issuer in issuers for issuers in scheme.accepted().values()):
         # before anything is fetched
         raise Refused("vc-issuer", issuer=token.issuer, kind="-")
@@ -317,7 +325,8 @@ def _issuer(authorization: str, now: datetime) -> str:
     return token.issuer
 
 
-def _bearer(authorization: str, now: datetime) -> selfissued.SelfIssued:
+def bearer(authorization: str, now: datetime) -> selfissued.SelfIssued:
+    """The self-issued token for this node in an ``Authorization`` header, unproven. Raises :class:`.Refused`."""
     name, _, text = authorization.partition(" ")
     if name.lower() != "bearer" or not text:
         raise Refused("jwt-form")
@@ -333,10 +342,7 @@ def self_issued(
     ``audience``'s own to be handed back to it. Raises NotAllowed, :class:`BadDid`.
     """
     require(actor, "operator", "approver")
-    try:
-        did.address(audience)
-    except Refused:
-        raise BadDid(did=audience[:200]) from None
+    check_did(audience)
     now, own, key = timezone.now(), own_did(), keys.own()
     if types is not None:
         access_token = access.issue(key, did=own, verifier=audience, types=types, now=now)
@@ -354,7 +360,7 @@ def answer(authorization: str, body: bytes) -> dict[str, Any]:
     Raises :class:`.messages.BadQuery`, or :class:`.Refused` for one who may not ask.
     """
     now, own, key = timezone.now(), own_did(), keys.own()
-    token = _bearer(authorization, now)
+    token = bearer(authorization, now)
     if token.access is None:
         raise Refused("token-no-access")
     # our own word comes first: without it no document of a stranger is fetched
@@ -412,13 +418,8 @@ def issue(
     Raises NotAllowed, :class:`BadDid`, :class:`UnknownCredentialType`.
     """
     require(actor, "operator", "approver")
-    try:
-        did.address(holder)
-    except Refused:
-        raise BadDid(did=holder[:200]) from None
-    known = kinds.load(options.current().credentials)
-    if type not in known:
-        raise UnknownCredentialType(kind=type[:100], known=", ".join(known))
+    check_did(holder)
+    check_type(type)
     now, node = timezone.now(), config.current()
     while True:
         index = 1 + (IssuedCredential.objects.aggregate(last=Max("index"))["last"] or 0)

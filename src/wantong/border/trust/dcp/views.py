@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from wantong.border.trust.dcp import credentials, messages, selfissued, services
+from wantong.border.trust.dcp import credentials, issuing, messages, selfissued, services
 from wantong.border.trust.dcp.messages import BadQuery
 from wantong.border.trust.dcp.refusal import Refused
+from wantong.ground import config
 from wantong.ground.http.auth import BearerToken, NotAllowed
 
 logger = structlog.get_logger(__name__)
@@ -93,6 +94,43 @@ def token(request: HttpRequest) -> HttpResponse:
     response = JsonResponse({"access_token": text, "token_type": "Bearer", "expires_in": seconds})
     response["Cache-Control"] = "no-store"
     return response
+
+
+@require_GET
+def issuer_metadata(request: HttpRequest) -> HttpResponse:
+    """``GET /dcp/issuer/metadata``: what this node issues; open to everyone."""
+    return JsonResponse(issuing.metadata())
+
+
+@require_GET
+def schema(request: HttpRequest) -> HttpResponse:
+    """``GET /dcp/schema``: what every credential of this node fits; open to everyone."""
+    return JsonResponse(issuing.schema(), content_type="application/schema+json")
+
+
+@csrf_exempt
+@require_POST
+def issuance(request: HttpRequest) -> HttpResponse:
+    """``POST /dcp/issuer/credentials``: somebody who may asks for credentials."""
+
+    def take(who: str, body: bytes) -> HttpResponse:
+        made = issuing.receive(who, body)
+        response = HttpResponse(status=201)
+        response["Location"] = f"{config.current().url}/dcp/issuer/requests/{made.pid}"
+        return response
+
+    return _answer(request, LARGEST_QUERY, take)
+
+
+@require_GET
+def issuance_status(request: HttpRequest, pid: str) -> HttpResponse:
+    """``GET /dcp/issuer/requests/:id``: how it stands, for whoever asked and for nobody else."""
+
+    def look(who: str, _: bytes) -> HttpResponse:
+        told = issuing.status(who, pid)
+        return JsonResponse({"error": "no such request"}, status=404) if told is None else JsonResponse(told)
+
+    return _answer(request, 0, look)
 
 
 def _answer(request: HttpRequest, largest: int, act: Callable[[str, bytes], HttpResponse]) -> HttpResponse:

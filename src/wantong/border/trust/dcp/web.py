@@ -111,6 +111,26 @@ class Net:
         url = self._allowed(f"{endpoint}/presentations/query")
         return self._body(url, "POST", json.dumps(message).encode(), headers, LARGEST_ANSWER)
 
+    def metadata(self, url: str) -> bytes:
+        """What an issuer says that it issues. Raises :class:`.Refused`."""
+        return self._get(url, LARGEST_SCHEMA)
+
+    def send(self, receiver: str, url: str, message: Mapping[str, Any]) -> None:
+        """POST ``message`` in this node's name to ``receiver`` (a DID); any 2xx will do. Raises :class:`.Refused`."""
+        headers = {
+            "Authorization": f"Bearer {self._introduce(receiver, '')}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+        self._body(
+            self._allowed(url),
+            "POST",
+            json.dumps(message).encode(),
+            headers,
+            LARGEST_SCHEMA,
+            (200, 201, 202, 204),
+        )
+
     def status_list(self, url: str) -> str:
         def fetch() -> str:
             text = self._get(url, statuslist.LONGEST).decode("latin-1").strip()
@@ -133,7 +153,15 @@ class Net:
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip"}
         return self._body(self._allowed(url), "GET", b"", headers, limit)
 
-    def _body(self, url: str, method: str, content: bytes, headers: Mapping[str, str], limit: int) -> bytes:
+    def _body(
+        self,
+        url: str,
+        method: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        limit: int,
+        good: tuple[int, ...] = (200,),
+    ) -> bytes:
         host = urlsplit(url).netloc
         try:
             reply: Reply = self._http.request(
@@ -144,7 +172,7 @@ class Net:
                 raise Refused("fetch-inside", host=host) from None
             code = "fetch-unreachable" if failure.reason == "address" else f"fetch-{failure.reason}"
             raise Refused(code, host=host, limit=limit, seconds=int(TIMEOUT)) from None
-        if reply.status != 200:
+        if reply.status not in good:
             # a redirection too: what it points to is not what was named
             raise Refused("fetch-answer", host=host, answer=reply.status)
         return reply.body
