@@ -37,7 +37,8 @@ from wantong.ground.problems import TYPE_BASE
 
 logger = structlog.get_logger(__name__)
 
-PIECE = 1 << 20
+# what fits into the processor's own memory is sent faster than what does not
+PIECE = 256 << 10
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 
 

@@ -1,15 +1,15 @@
 """Fetching a payload, chunk by verified chunk.
 
 Only a chunk whose digest is right is written, so the file on disk is always a true beginning of the payload, and
-after a cut, a crash or a kill the rest is asked for from there. Memory is one chunk, time is bounded by the caller's
+after a cut, a crash or a kill the rest is asked for from there. Memory is two chunks, time is bounded by the caller's
 deadline, no redirect is followed, and nothing is called that ``reach`` does not permit.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
+import io
 import json
 import os
 import socket
@@ -101,62 +101,103 @@ def fetch(
     deadline: float,
     on_chunk: Callable[[int], None] = lambda received: None,
 ) -> bool:
-    """Bring ``part`` closer to the payload; True when all chunks are there and the whole has the right digest.
+    """Bring ``part`` closer to the payload; True when all chunks are there, each verified, and durable.
 
     Returns False when ``deadline`` (of ``time.monotonic``) passes between two chunks; call again to go on.
-    ``on_chunk`` hears how many bytes are there. Raises Cut, Denied, Gone, Changed; Lie after which ``part`` is no
-    good where the whole digest is wrong, and otherwise still a true beginning.
+    ``on_chunk`` hears how many bytes are there. Raises Cut, Denied, Gone, Changed, Lie; ``part`` is a true beginning
+    after all of them. The digest of the whole is the gate's business: it reads what has come in any case.
     """
     first = verified(manifest, part)
-    whole = hashlib.sha256()
-    with ThreadPoolExecutor(1) as side, part.open("ab") as file:
-        # hashing lets other threads run: the whole is digested beside the chunks, not after them
-        hashed: Future[None] | None = None
+    with part.open("ab", buffering=0) as file:
         if first < len(manifest.chunks):
             start = first * manifest.chunk_size
             headers = {"Range": f"bytes={start}-{manifest.size - 1}", "If-Match": f'"{manifest.sha256}"'}
-            with _get(endpoint, f"Bearer {token}", headers, reach) as response:
+            with (
+                _get(endpoint, f"Bearer {token}", headers, reach) as response,
+                _Keeper(manifest, file, on_chunk) as keeper,
+            ):
                 _check_range(response, start, manifest.size)
                 for index in range(first, len(manifest.chunks)):
                     if time.monotonic() > deadline:
-                        file.flush()
                         return False
-                    data = _read_chunk(response, manifest.span(index)[1])
-                    if not manifest.is_chunk(index, data):
-                        raise Lie(f"chunk {index} has not the digest that the manifest promised")
-                    file.write(data)
-                    if hashed is not None:
-                        hashed.result()
-                    if first == 0:
-                        hashed = side.submit(whole.update, data)
-                    on_chunk(manifest.span(index)[0] + len(data))
-        file.flush()
+                    data = keeper.room(manifest.span(index)[1])
+                    _fill(response, data)
+                    keeper.keep(index, data)
+                keeper.settle()
         os.fsync(file.fileno())
-        if hashed is not None:
-            hashed.result()
-    if first != 0:
-        whole = _digest(part)
-    if whole.hexdigest() != manifest.sha256:
-        part.unlink()
-        raise Lie("the payload has not the digest that the manifest promised, though every chunk has")
     return True
 
 
-def _digest(path: Path) -> Any:
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            whole.update(piece)
-    return whole
+class _Keeper:
+    """Verifies and writes one chunk in a thread of its own while the next one arrives: two chunks of memory in all.
+
+    What has been written goes to the disk meanwhile, so that little is left to wait for in the end.
+    """
+
+    FLUSH = 64 << 20
+
+    def __init__(self, manifest: Manifest, file: io.FileIO, on_chunk: Callable[[int], None]) -> None:
+        self._manifest, self._file, self._on_chunk = manifest, file, on_chunk
+        self._side, self._disk = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._under_way: Future[int] | None = None
+        self._flushing: Future[None] | None = None
+        self._unflushed = 0
+        self._buffers = [bytearray(manifest.chunk_size) for _ in range(2)]
+
+    def __enter__(self) -> _Keeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # a chunk that came before the cut counts: it is written to its end
+        with contextlib.suppress(Lie, OSError):
+            self.settle()
+        self._side.shutdown()
+        self._disk.shutdown()
+
+    def room(self, length: int) -> memoryview:
+        """Where the next chunk may be put."""
+        self._buffers.reverse()
+        return memoryview(self._buffers[0])[:length]
+
+    def keep(self, index: int, data: memoryview) -> None:
+        """Begin to verify and write a chunk, once the one before it is written. Raises Lie, OSError."""
+        self.settle()
+        self._under_way = self._side.submit(self._keep, index, data)
+
+    def settle(self) -> None:
+        """Return when all that was given is written. Raises Lie, OSError."""
+        if self._under_way is not None:
+            written, self._under_way = self._under_way.result(), None
+            self._on_chunk(written)
+
+    def _keep(self, index: int, data: memoryview) -> int:
+        """Where the chunk ends."""
+        if not self._manifest.is_chunk(index, data):
+            raise Lie(f"chunk {index} has not the digest that the manifest promised")
+        rest = data
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._unflushed += len(data)
+        if self._unflushed >= self.FLUSH and (self._flushing is None or self._flushing.done()):
+            self._unflushed = 0
+            self._flushing = self._disk.submit(os.fdatasync, self._file.fileno())
+        return self._manifest.span(index)[0] + len(data)
 
 
-def _read_chunk(response: http.client.HTTPResponse, length: int) -> bytearray:
-    data = bytearray()
-    for piece in _pieces(response, length, CHUNK_TIMEOUT):
-        data += piece
-    if len(data) < length:
-        raise Cut("the connection ended early")
-    return data
+def _fill(response: http.client.HTTPResponse, data: memoryview) -> None:
+    """Fill ``data`` with what arrives. Raises Cut, also for a peer that drips."""
+    limit = time.monotonic() + CHUNK_TIMEOUT
+    while data:
+        try:
+            # readinto1, for the others wait until all is there, however slowly it drips
+            count = response.fp.readinto1(data[:PIECE])
+        except (OSError, http.client.HTTPException) as error:
+            raise Cut(f"the connection broke: {type(error).__name__}") from None
+        if not count:
+            raise Cut("the connection ended early")
+        data = data[count:]
+        if time.monotonic() > limit:
+            raise Cut("the peer drips")
 
 
 def _pieces(response: http.client.HTTPResponse, most: int, seconds: float) -> Iterator[bytes]:
