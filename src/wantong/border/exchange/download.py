@@ -129,18 +129,19 @@ def fetch(
 
 
 class _Keeper:
-    """Verifies and writes one chunk in a thread of its own while the next one arrives: two chunks of memory in all.
+    """Verifies one chunk in a thread of its own while the one before it is written and the next one arrives.
 
-    What has been written goes to the disk meanwhile, so that little is left to wait for in the end.
+    Two chunks of memory in all. What has been written goes to the disk meanwhile, so that little is left to wait for
+    in the end.
     """
 
     FLUSH = 64 << 20
 
     def __init__(self, manifest: Manifest, file: io.FileIO, on_chunk: Callable[[int], None]) -> None:
         self._manifest, self._file, self._on_chunk = manifest, file, on_chunk
-        self._side, self._disk = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._under_way: Future[int] | None = None
-        self._flushing: Future[None] | None = None
+        self._hashing, self._flushing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._under_way: tuple[int, memoryview, Future[bool]] | None = None
+        self._flushed: Future[None] | None = None
         self._unflushed = 0
         self._buffers = [bytearray(manifest.chunk_size) for _ in range(2)]
 
@@ -148,11 +149,11 @@ class _Keeper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # a chunk that came before the cut counts: it is written to its end
+        # a chunk that came before the cut counts
         with contextlib.suppress(Lie, OSError):
             self.settle()
-        self._side.shutdown()
-        self._disk.shutdown()
+        self._hashing.shutdown()
+        self._flushing.shutdown()
 
     def room(self, length: int) -> memoryview:
         """Where the next chunk may be put."""
@@ -160,28 +161,34 @@ class _Keeper:
         return memoryview(self._buffers[0])[:length]
 
     def keep(self, index: int, data: memoryview) -> None:
-        """Begin to verify and write a chunk, once the one before it is written. Raises Lie, OSError."""
-        self.settle()
-        self._under_way = self._side.submit(self._keep, index, data)
+        """Begin to verify a chunk, and write the one before it. Raises Lie, OSError."""
+        before = self._verified()
+        self._under_way = index, data, self._hashing.submit(self._manifest.is_chunk, index, data)
+        self._write(before)
 
     def settle(self) -> None:
-        """Return when all that was given is written. Raises Lie, OSError."""
-        if self._under_way is not None:
-            written, self._under_way = self._under_way.result(), None
-            self._on_chunk(written)
+        """Return when all that was given is verified and written. Raises Lie, OSError."""
+        self._write(self._verified())
 
-    def _keep(self, index: int, data: memoryview) -> int:
-        """Where the chunk ends."""
-        if not self._manifest.is_chunk(index, data):
+    def _verified(self) -> tuple[int, memoryview] | None:
+        if self._under_way is None:
+            return None
+        (index, data, right), self._under_way = self._under_way, None
+        if not right.result():
             raise Lie(f"chunk {index} has not the digest that the manifest promised")
-        rest = data
+        return index, data
+
+    def _write(self, chunk: tuple[int, memoryview] | None) -> None:
+        if chunk is None:
+            return
+        index, rest = chunk
+        self._unflushed += len(rest)
         while rest:
             rest = rest[self._file.write(rest) :]
-        self._unflushed += len(data)
-        if self._unflushed >= self.FLUSH and (self._flushing is None or self._flushing.done()):
+        if self._unflushed >= self.FLUSH and (self._flushed is None or self._flushed.done()):
             self._unflushed = 0
-            self._flushing = self._disk.submit(os.fdatasync, self._file.fileno())
-        return self._manifest.span(index)[0] + len(data)
+            self._flushed = self._flushing.submit(os.fdatasync, self._file.fileno())
+        self._on_chunk(sum(self._manifest.span(index)))
 
 
 def _fill(response: http.client.HTTPResponse, data: memoryview) -> None:
