@@ -55,6 +55,8 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _reload: threading.Event = field(default_factory=threading.Event)
+    # both ends of a pipe: whoever has news for run() writes to it, for an idle node has nothing to look at
+    _news: tuple[int, int] = field(default_factory=os.pipe)
 
     def add(self, name: str, command: Sequence[str]) -> None:
         self.children.append(Child(name, command))
@@ -62,25 +64,32 @@ class Supervisor:
     def request_stop(self) -> None:
         """Make :meth:`run` return; safe in a signal handler."""
         self._stop.set()
+        self._tell()
 
     def request_reload(self) -> None:
         """Make :meth:`run` stop all children and start them anew; safe in a signal handler."""
         self._reload.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        os.write(self._news[1], b"!")
 
     def run(self) -> None:
         """Start everything and watch it until :meth:`request_stop`."""
         try:
             for child in self.children:
                 self._start(child)
-            while not self._stop.wait(0.1):
+            while not self._stop.is_set():
+                os.read(self._news[0], 64)
                 if self._reload.is_set():
                     self._reload.clear()
                     self._stop_all()
                     self.between()
                     for child in self.children:
                         self._start(child)
-                for child in self.children:
-                    self._revive(child)
+                if not self._stop.is_set():
+                    for child in self.children:
+                        self._revive(child)
         finally:
             self._stop_all()
 
@@ -96,7 +105,12 @@ class Supervisor:
             preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         )
         child.started = time.monotonic()
+        threading.Thread(target=self._await_end, args=(child.process,), daemon=True).start()
         self.notify("process.started", child.name, {"pid": child.process.pid})
+
+    def _await_end(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        self._tell()
 
     def _revive(self, child: Child) -> None:
         if child.process is None or child.process.poll() is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import ssl
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -28,13 +31,29 @@ def settle() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn looks ten times a second whether it shall end; this one is told, and wakes to write the date anew."""
+
+    async def main_loop(self) -> None:
+        self._ended, self._running = asyncio.Event(), asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._ended.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        with suppress(AttributeError):  # it has not begun yet
+            self._running.call_soon_threadsafe(self._ended.set)
+
+
 def serve(front: Front, listen: str, limits: Limits, tls: Tls | None = None) -> None:
     """Serve ``front`` at ``host:port`` until SIGTERM, over TLS if it is given; what is under way is finished first."""
     host, _, port = listen.rpartition(":")
     # said before anything else of the server starts, and by an exception rather than a log line
     with socket.create_server((host, int(port))):
         pass
-    uvicorn.Server(
+    _Server(
         uvicorn.Config(
             front,
             host=host,

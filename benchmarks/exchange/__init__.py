@@ -1,0 +1,1 @@
+"""Speed and cost of the exchange, as ratios in one run: ``python -m benchmarks.exchange``."""
