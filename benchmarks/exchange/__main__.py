@@ -1,6 +1,6 @@
 """One run, one table a question: how soon, how dear, how flat the exchange is, beside Eclipse EDC and bare limits.
 
-    python -m benchmarks.exchange [negotiation catalogue bulk idle growth] [--small] [--no-edc] [--postgresql URL]
+    python -m benchmarks.exchange [negotiation catalogue bulk messages idle growth] [--small] [--no-edc] [--postgresql URL]
                                   [--plot FOLDER] [--json]
 
 Without names: every question. EDC (two connectors from Maven Central, in memory) takes part where Java and Maven are;
@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wantong.node.settings")
 
-from benchmarks.exchange import bulk, catalogue, edc, growth, idle, negotiation, ours
+from benchmarks.exchange import bulk, catalogue, edc, growth, idle, negotiation, ours, reading
 from benchmarks.exchange.measuring import ratio, resident, table
 
 # iteration-wait-millis of EDC's state machines: lower brought nothing more (docs/capabilities/exchange.md)
@@ -202,10 +202,16 @@ def _growth(options: argparse.Namespace, folder: Path) -> Result:
     return {"rows": growth.rows(curves), "curves": [vars(curve) for curve in curves]}
 
 
+def _messages(options: argparse.Namespace, folder: Path) -> Result:
+    """reading a contract request"""
+    return {"rows": reading.measure(100 if options.small else 20_000)}
+
+
 QUESTIONS = {
     "negotiation": _negotiation,
     "catalogue": _catalogue,
     "bulk": _bulk,
+    "messages": _messages,
     "idle": _idle,
     "growth": _growth,
 }
