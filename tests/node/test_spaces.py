@@ -145,7 +145,9 @@ def test_data_of_hong_kong_is_worked_on_in_guangdong_and_returns_by_article_4(ba
     home = fetch(hk, process["pid"])
     assert hk.text(f"/received/{home}/data").split() == ["visitors,spent", "40,8200"]
     seen = next(
-        one for one in gd_officer.get("/declarations")["declarations"] if one["dataset_id"] == back["dataset_id"]
+        one
+        for one in gd_officer.get("/declarations")["declarations"]
+        if one["dataset_id"] == back["dataset_id"]
     )
     declaration = gd_officer.get(f"/declarations/{seen['id']}")
     assert (declaration["assessment"]["primary_route"], declaration["assessment"]["citations"][0]) == (
