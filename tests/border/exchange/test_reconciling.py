@@ -300,7 +300,7 @@ def test_nothing_is_done_about_what_is_shared_until_the_peer_has_been_asked(peer
     assert peer.post(f"/transfers/{pid}/termination", end).status_code == 200
 
 
-def test_a_peer_that_is_a_stranger_is_asked_by_the_protocol_alone(peer, publish, drain, told):
+def test_what_a_peer_does_not_list_is_asked_for_by_the_protocol(peer, publish, drain, told):
     publish(is_open=False)
     body = {
         "@context": CONTEXT, "@type": "ContractRequestMessage", "consumerPid": "urn:theirs:1",
