@@ -510,6 +510,7 @@ def test_what_must_be_deleted_goes_at_its_term(peer, drain):
         def answer(self, path, body):
             if path.endswith("/transfers/request"):
                 Agreement.objects.update(policy=self.policy)
+                connection.close()  # this thread's own
             return super().answer(path, body)
 
     provider = Deleting(peer)
