@@ -81,7 +81,7 @@ FAMILIES = {
     "portal.kept-by": ("gate", "people"),
     "portal.task": ("whitelist", "negotiation", "sharing"),
     "portal.sharing.ground": codes.types(),
-    "portal.sharing.done": SHARING_ACTS,
+    "portal.sharing.done": {*SHARING_ACTS, "again"},
     "portal.span": ("seconds", "minutes", "hours", "none"),
     "sharing.state": SHARING.states,
     "sharing.act": SHARING.acts,

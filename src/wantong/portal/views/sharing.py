@@ -25,6 +25,7 @@ from wantong.border.exchange.sharing.request import Wish, Workflow
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.trust import services as trust
 from wantong.ground import config, i18n
+from wantong.ground.actors import Actor
 from wantong.ground.problems import Problem
 from wantong.ground.turns import Turns
 from wantong.portal import charts, words
@@ -50,21 +51,22 @@ def listed(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     chosen = {name: request.GET.get(name, "")[:200] for name in ("q", "body", "sharing", "grade")}
     signed_in = request.user.is_authenticated
     found = directory.entries(everything=signed_in)
-    told = directory.described(found if signed_in else found.filter(dataset__audience=None))
-    narrowed = directory.search(
-        told, chosen["q"], body=chosen["body"], sharing=chosen["sharing"], grade=chosen["grade"]
+    found = found if signed_in else found.filter(dataset__audience=None)
+    narrowed = directory.find(
+        found, chosen["q"], body=chosen["body"], sharing=chosen["sharing"], grade=chosen["grade"]
     )
     shown = Paginator(narrowed, PER_PAGE).get_page(request.GET.get("page"))
-    data = {**chosen, "count": len(narrowed), "entries": [_linked(one) for one in shown]}
+    told = [_linked(one) for one in directory.described(shown)]
+    data = {**chosen, "count": shown.paginator.count, "entries": told}
     return page(
         request,
         "portal/sharing_directory.html",
         data,
         as_json=as_json,
         pages=shown,
-        bodies={one["body"]["code"]: one["body"]["name"] for one in told},
+        bodies=dict(found.order_by("body").values_list("body", "body__name").distinct()),
         types=codes.types(),
-        grades=sorted({one["grade"] for one in told if one["grade"]}),
+        grades=sorted(filter(None, set(found.values_list("dataset__grade", flat=True)))),
         peers=trust.peers() if signed_in else [],
     )
 
@@ -310,6 +312,19 @@ def _thread(
         unanswered=[said for said in told["reports"] if not said["answer"]],
         rateable=[one for one in told["deliveries"] if one["delivered_at"]],
         scores=range(5, 0, -1),
+        may_have_again=_may_have_again(told, actor(request)),
+    )
+
+
+def _may_have_again(told: Mapping[str, Any], who: Actor) -> bool:
+    """Whether the reader is one of those who asked, and there is something to have."""
+    mine = {body.code for body in directory.bodies_of(who)}
+    there = told["state"] == "in_force" or (told["state"] == "granted" and told["trouble"])
+    return bool(
+        there
+        and told["side"] != "owner"
+        and told["asker_body"].get("code") in mine
+        and who.roles & set(ASKERS)
     )
 
 
@@ -337,6 +352,8 @@ def act(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
                 services.revoke(who, request_id, note)
             case "withdraw":
                 services.withdraw(who, request_id, note)
+            case "again":
+                services.again(who, request_id)
             case "rate":
                 score = given.get("score", "")
                 number = int(score) if score.isdecimal() else 0
@@ -366,7 +383,7 @@ def act(request: HttpRequest, request_id: uuid.UUID) -> HttpResponse:
 
 def figures(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     """Asked, granted, refused, how long it took beside what others have published; by month, body, dataset, reason."""
-    told = pictures.dashboard(_since(request))
+    told = pictures.dashboard(_since(request), everyone=not request.user.is_authenticated)
     refused = [
         {**one, "label": i18n.t(f"sharing.refusal.{one['code']}", language())} for one in told["refusals"]
     ]
@@ -398,7 +415,7 @@ def figures_csv(request: HttpRequest) -> HttpResponse:
         raise Http404
     rows = [
         {key: i18n.say(value, language()) if isinstance(value, dict) else value for key, value in row.items()}
-        for row in pictures.dashboard(_since(request))[name]
+        for row in pictures.dashboard(_since(request), everyone=not request.user.is_authenticated)[name]
     ]
     text = io.StringIO(newline="")
     lines = csv.DictWriter(text, list(rows[0]) if rows else [name])

@@ -21,6 +21,7 @@ from wantong.border.exchange.sharing.models import Action, Fetch, Request
 from wantong.border.exchange.sharing.problems import (
     BadWish,
     NotAMember,
+    NotGranted,
     OwnEndorsement,
     OwnListing,
     UnknownRequest,
@@ -490,6 +491,59 @@ def test_personal_data_within_a_node_goes_only_for_who_consented(bodies, tmp_pat
     path, _ = crossing.handed(["gd-hrss"], get(request.id), delivery)
     rows = scene.read_csv(path)
     assert len(rows) == 3 and not any(scene.resident(n) in str(rows) for n in range(6))
+
+
+def test_who_asked_may_have_it_again_while_the_term_runs(listed, drain):
+    listed()
+    request = services.ask(WU, wish(), dataset_id=DATASET, body="gd-hrss")
+    drain()
+    services.again(WU, request.id)
+    drain()
+    assert get(request.id).deliveries == 2
+    with pytest.raises(NotAMember):
+        services.again(CHAN, request.id)
+    services.withdraw(WU, request.id)
+    with pytest.raises(NotGranted):
+        services.again(WU, request.id)
+
+
+def test_a_grant_that_led_to_no_agreement_is_taken_up_again(peer, bodies, drain, settle):
+    request = ours(peer, fields=("line",))
+    drain()
+    peer.script = lambda path, _: (
+        (400, {"reason": ["no"]}) if path.endswith("/negotiations/request") else None
+    )
+    Other(peer, request=str(request.id)).say("grant", **grant_of(request))
+    settle()
+    request.refresh_from_db()
+    first = request.negotiation_pid
+    assert request.state == "granted" and fold_of(request).trouble
+    peer.script = None
+    services.again(WU, request.id)
+    settle()
+    request.refresh_from_db()
+    assert request.negotiation_pid != first
+    assert Negotiation.objects.get(pid=request.negotiation_pid).state == "REQUESTED"
+
+
+def test_a_directory_of_many_entries_is_read_page_by_page(listed, django_assert_max_num_queries):
+    listing = listed()
+    dataset, version = listing.dataset, directory.newest(DATASET)
+    with transaction.atomic():
+        for n in range(1200):
+            dataset.pk, dataset.title = f"urn:data:{n:04d}", {"en": f"Counter {n}"}
+            dataset.save(force_insert=True)
+            listing.dataset_id = version.dataset_id = dataset.pk
+            listing.save(force_insert=True)
+            version.pk = None
+            version.save(force_insert=True)
+    with django_assert_max_num_queries(6):
+        found = directory.find(directory.entries(), body="gd-stats")
+        assert len(directory.described(found[50:100])) == 50
+    assert [one.dataset_id for one in directory.find(directory.entries(), "counter １１９９")] == [
+        "urn:data:1199"
+    ]
+    assert len(directory.described(directory.entries())) == 1201, "all of them at once, too"
 
 
 # --- queries ----------------------------------------------------------------------------------------------------

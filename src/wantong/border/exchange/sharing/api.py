@@ -113,9 +113,10 @@ def entries(
     page: int = Query(1, ge=1),
 ) -> dict[str, Any]:
     """What this node has to share with everyone, fifty a page."""
-    told = directory.described(directory.entries().filter(dataset__audience=None))
-    found = directory.search(told, q[:200], body=body, sharing=sharing, grade=grade)
-    return {"total": len(found), "entries": found[(page - 1) * PER_PAGE : page * PER_PAGE]}
+    everyone = directory.entries().filter(dataset__audience=None)
+    found = directory.find(everyone, q[:200], body=body, sharing=sharing, grade=grade)
+    shown = directory.described(found[(page - 1) * PER_PAGE : page * PER_PAGE])
+    return {"total": len(found), "entries": shown}
 
 
 @router.get("/sharing/directory/of/{participant_id}")
@@ -145,7 +146,7 @@ def delist(request: HttpRequest, dataset_id: str) -> dict[str, Any]:
     return {"dataset_id": dataset_id}
 
 
-@router.get("/sharing/versions/{path:dataset_id}", auth=None)
+@router.get("/sharing/versions/{path:dataset_id}")
 def versions(request: HttpRequest, dataset_id: str) -> list[dict[str, Any]]:
     """The published versions of an entry, newest first."""
     return pictures.versions(dataset_id)
@@ -232,6 +233,13 @@ def act(request: HttpRequest, request_id: str, body: Act) -> dict[str, Any]:
     return pictures.thread(get(request_id), who)
 
 
+@router.post("/sharing/requests/{request_id}/again")
+def again(request: HttpRequest, request_id: str) -> dict[str, Any]:
+    """Have the data of a request in force delivered once more, or take up once more a grant that led to no agreement."""
+    services.again(request.auth, request_id)  # type: ignore[attr-defined]
+    return pictures.thread(get(request_id), request.auth)  # type: ignore[attr-defined]
+
+
 @router.get("/sharing/requests/{request_id}/reports/{report_id}")
 def locate(request: HttpRequest, request_id: str, report_id: str) -> dict[str, Any]:
     """The row that a report of an error means, for the owner; null if it is not there any more."""
@@ -267,4 +275,4 @@ def handed(request: HttpRequest, request_id: str, delivery: str) -> FileResponse
 @router.get("/sharing/figures", auth=None)
 def figures(request: HttpRequest, since: dt.date | None = None) -> dict[str, Any]:
     """The dashboard: asked, granted, refused, how long it took, beside what others have published."""
-    return pictures.dashboard(since)
+    return pictures.dashboard(since, everyone=True)

@@ -282,6 +282,16 @@ def fetch_soon(request: Request, cause: str) -> None:
     )
 
 
+def once_more(request: Request) -> None:
+    """Have the newest version delivered again (the request is locked and in force)."""
+    cause = f"again:{request.actions_count}"
+    if request.side == Side.BOTH:
+        payload = {"request": str(request.id), "cause": cause}
+        outbox.publish("sharing.hand", f"sharing:{request.id}", payload)
+    else:
+        fetch_soon(request, cause)
+
+
 def on_moved(process: Process, **_: Any) -> None:
     """A negotiation or a transfer came to a new state: what it means for the request behind it, if there is one."""
     if isinstance(process, Negotiation) and process.state == negotiation.FINALIZED:

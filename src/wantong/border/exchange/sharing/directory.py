@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from wantong.border.exchange import blobs
@@ -115,6 +115,8 @@ def enter(
         raise BadListing(reason="another body has this dataset in the directory")
     columns = [str(column["name"]) for column in dataset.fields]
     faults = _faults(sharing, ground or {}, key, masks or {}, columns)
+    if dataset.is_open and sharing != codes.UNCONDITIONAL:
+        faults.append("the dataset is open: any recognised node may have it without asking")
     if faults:
         raise BadListing(reason=faults[0])
     for name, texts in (("unit", unit), ("ground", ground)):
@@ -295,11 +297,9 @@ def described(listings: Iterable[Listing]) -> list[dict[str, Any]]:
     """Entries as the directory shows them, with their quality today."""
     rows = list(listings)
     ids = [listing.dataset_id for listing in rows]
-    latest = dict(Version.objects.filter(dataset__in=ids).values_list("dataset").annotate(Max("number")))
-    wanted = Q(pk__in=[])
-    for name, number in latest.items():
-        wanted |= Q(dataset=name, number=number)
-    versions = {version.dataset_id: version for version in Version.objects.filter(wanted)}
+    newer = Version.objects.filter(dataset=OuterRef("dataset"), number__gt=OuterRef("number"))
+    found = Version.objects.filter(~Exists(newer), dataset__in=ids)
+    versions = {version.dataset_id: version for version in found}
     ratings: dict[str, list[int]] = {}
     for name, scores in Request.objects.filter(dataset_id__in=ids, side__in=("owner", "both")).values_list(
         "dataset_id", "ratings"
@@ -339,18 +339,42 @@ def described(listings: Iterable[Listing]) -> list[dict[str, Any]]:
     ]
 
 
-def search(
-    told: Iterable[Mapping[str, Any]], words: str = "", *, body: str = "", sharing: str = "", grade: str = ""
-) -> list[Mapping[str, Any]]:
-    """Those of the entries (as :func:`described` tells them) in which every word stands and that the filters let pass."""
+def search(told: Iterable[Mapping[str, Any]], words: str) -> list[Mapping[str, Any]]:
+    """Those of the entries (as :func:`described` tells them) in which every word stands."""
     wanted = _folded(words).split()
+    return [one for one in told if all(word in _text(one) for word in wanted)]
+
+
+def find(
+    listings: QuerySet[Listing], words: str = "", *, body: str = "", sharing: str = "", grade: str = ""
+) -> QuerySet[Listing] | list[Listing]:
+    """Those of ``listings`` that the filters let pass and in which every word stands; see :func:`search`.
+
+    Without words nothing is read but what is then shown.
+    """
+    for name, value in (("body", body), ("sharing", sharing), ("dataset__grade", grade)):
+        if value:
+            listings = listings.filter(**{name: value})
+    wanted = _folded(words).split()
+    if not wanted:
+        return listings
     return [
-        one
-        for one in told
-        if (not body or one["body"].get("code") == body)
-        and (not sharing or one["sharing"] == sharing)
-        and (not grade or one["grade"] == grade)
-        and all(word in _text(one) for word in wanted)
+        listing
+        for listing in listings
+        for text in [
+            _text(
+                {
+                    "dataset_id": listing.dataset_id,
+                    "title": listing.dataset.title,
+                    "description": listing.dataset.description,
+                    "themes": listing.dataset.themes,
+                    "body": {"name": listing.body.name},
+                    "unit": listing.unit,
+                    "fields": listing.fields,
+                }
+            )
+        ]
+        if all(word in text for word in wanted)
     ]
 
 

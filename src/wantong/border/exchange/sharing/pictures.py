@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from wantong.border.exchange import exporting
 from wantong.border.exchange.models import Negotiation, Transfer
-from wantong.border.exchange.sharing import codes, figures, services
+from wantong.border.exchange.sharing import codes, directory, figures, services
 from wantong.border.exchange.sharing.ledger import fold_of
 from wantong.border.exchange.sharing.models import Body, Request, Version
 from wantong.border.exchange.sharing.request import Projection
@@ -190,8 +190,11 @@ def calls(row: Request) -> int:
     return sum(int(exporting.meter(process.id)["requests"]) for process in transfers)
 
 
-def dashboard(since: dt.date | None = None) -> dict[str, Any]:
-    """The figures of this node as an owner, beside what others have published."""
+def dashboard(since: dt.date | None = None, *, everyone: bool = False) -> dict[str, Any]:
+    """The figures of this node as an owner, beside what others have published.
+
+    ``everyone``: no dataset is named that is not in everyone's directory.
+    """
     rows = Request.objects.filter(side__in=("owner", "both"))
     if since is not None:
         rows = rows.filter(asked_at__gte=timezone.make_aware(dt.datetime.combine(since, dt.time())))
@@ -221,6 +224,10 @@ def dashboard(since: dt.date | None = None) -> dict[str, Any]:
             )
         )
     told = figures.figures(cases, timezone.get_default_timezone()).to_dict()
+    if everyone:
+        named = directory.entries().filter(dataset__audience=None, dataset__in=list(titles))
+        shown = set(named.values_list("dataset_id", flat=True))
+        told["datasets"] = [one for one in told["datasets"] if one["dataset_id"] in shown]
     for body in told["bodies"]:
         body["name"] = names[body["body"]]
     for dataset in told["datasets"]:

@@ -19,8 +19,8 @@ from wantong.border.exchange.models import Dataset
 from wantong.border.exchange.sharing import changes, codes, crossing, directory
 from wantong.border.exchange.sharing.ledger import SHARING, do, get, lock, member, person
 from wantong.border.exchange.sharing.models import Listing, Request
-from wantong.border.exchange.sharing.problems import BadWish, UnknownDelivery, UnknownRequest
-from wantong.border.exchange.sharing.request import Grant, Projection, Wish, Workflow
+from wantong.border.exchange.sharing.problems import BadWish, NotGranted, UnknownDelivery, UnknownRequest
+from wantong.border.exchange.sharing.request import GRANTED, IN_FORCE, Grant, Projection, Wish, Workflow
 from wantong.border.exchange.visibility import visible
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.gate.whitelist.catalogue import MASKS
@@ -120,6 +120,24 @@ def withdraw(actor: Actor, request_id: uuid.UUID | str, note: str = "") -> Reque
     request, before = _of_asker(actor, request_id)
     do(request, before, actor, "withdraw", note=_note(note))
     end_of_use(request, before, "withdrawn by the asker")
+    return request
+
+
+@transaction.atomic
+def again(actor: Actor, request_id: uuid.UUID | str) -> Request:
+    """Have the data delivered once more; or, where a grant led to no agreement, take it up once more.
+
+    Raises NotAllowed, UnknownRequest, NotAMember, NotGranted (there is nothing to have).
+    """
+    require(actor, "declarer", "approver")
+    request, now = _of_asker(actor, request_id)
+    if now.state == IN_FORCE and now.grant is not None and now.grant.until >= timezone.localdate():
+        crossing.once_more(request)
+    elif now.state == GRANTED and now.trouble:
+        offer = request.actions.get(act="grant").data["offer"]
+        crossing.take_up(request, now, offer)
+    else:
+        raise NotGranted()
     return request
 
 
@@ -396,6 +414,6 @@ def _note(note: str) -> str:
 
 
 __all__ = [
-    "answer", "approve", "ask", "check", "consider", "endorse", "expire", "locate", "person", "possible", "rate",
+    "again", "answer", "approve", "ask", "check", "consider", "endorse", "expire", "locate", "person", "possible", "rate",
     "refuse", "report", "revoke", "withdraw",
 ]  # fmt: skip
