@@ -24,6 +24,11 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "catalogue-found": ("catalogue?q=社会", PUBLIC),
         "dataset": ("catalogue/social-insurance", PUBLIC),
         "dataset-open": ("catalogue/museum-visits", PUBLIC),
+        "open-data": ("open-data", PUBLIC),
+        "open-data-found": ("open-data?q=旅客&groups=transport", PUBLIC),
+        "open-data-set": ("open-data/macao-visitor-arrivals", PUBLIC),
+        "open-data-sources": ("open-data/sources", PUBLIC),
+        "open-data-submissions": ("open-data/submissions", OPERATORS),
         "received": ("received", OPERATORS),
         "whitelist": ("whitelist", OPERATORS),
         "whitelist-approved": (f"whitelist/{ids['approved']}", OPERATORS),
@@ -60,4 +65,4 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 # these have no JSON: they are nothing but forms
-FORMS = {"sign-in", "password", "scan", "assess", "carried-register", "registration-bundle", "sharing-ask"}
+FORMS = {"open-data-submissions", "sign-in", "password", "scan", "assess", "carried-register", "registration-bundle", "sharing-ask"}

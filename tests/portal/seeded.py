@@ -21,6 +21,10 @@ from wantong.border.exchange.sharing import services as sharing
 from wantong.border.exchange.sharing.ledger import get as sharing_get
 from wantong.border.exchange.sharing.pictures import thread as sharing_thread
 from wantong.border.exchange.sharing.request import Wish
+from wantong.border.exchange.opendata import harvest
+from wantong.border.exchange.opendata import services as opendata
+from wantong.border.exchange.opendata.models import HarvestRun
+from wantong.border.exchange.opendata.record import Record
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
@@ -32,6 +36,7 @@ from wantong.ground.actors import Actor
 from wantong.ground.log import Note, Party, Trust, services
 from wantong.ground.log import keys as log_keys
 from wantong.ground.outbox import services as outbox
+from wantong.node.demo import opendata as demo
 from wantong.portal.services import make_operator
 
 PASSWORD = "harbour lotus kapok nine"
@@ -116,6 +121,7 @@ def seed(folder: Path) -> Seeded:
     outbox.HANDLERS.update(dict.fromkeys(above, lambda event: None))
     try:
         made = _crossings(folder, witnesses)
+        _open_data(folder)
     finally:
         for topic, handler in kept.items():
             if handler is None:
@@ -123,6 +129,23 @@ def seed(folder: Path) -> Seeded:
             else:
                 outbox.HANDLERS[topic] = handler
     return made
+
+
+def _open_data(folder: Path) -> None:
+    """A data set that is published, one that is refused, a catalogue that is harvested."""
+    sample = next(s for s in demo.samples() if s.record["name"] == "macao-visitor-arrivals")
+    (folder / sample.filename).write_bytes(sample.content)
+    opendata.publish(CHAN, folder / sample.filename, Record.of(sample.record))
+    people = folder / "members.csv"
+    people.write_text("name,identity card\n陳大文,A123456(3)\n李小明,C668668(E)\n黃志強,Z683365(5)\n")
+    record = Record.of(sample.record | {"name": "members", "columns": {}, "chart": {}})
+    opendata.settle(opendata.submit(CHAN, people, record).id)
+    title = {"en": "DATA.GOV.HK", "zh-hant": "資料一線通", "zh-hans": "资料一线通", "pt": "DATA.GOV.HK"}
+    source = harvest.register(
+        LEI, "hk", "ckan", "https://data.gov.hk/en-data", title=title, language="en", place="hk"
+    )
+    counts = {"seen": 3, "added": 2, "changed": 1, "unchanged": 0, "removed": 0, "returned": 0, "refused": 0}
+    HarvestRun.objects.create(source=source, counts=counts, finished_at=timezone.now())
 
 
 def witness(keys: list[Any]) -> None:

@@ -24,14 +24,18 @@ TERM = np.dtype([("term", "<u8"), ("weight", "<f4")])
 ENOUGH = 0.6
 MOST_NEEDS = 40
 _RUN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]+|[a-z0-9]+")
-# endings of folded words, longest first, and what takes their place; a stem has at least three letters
-_ENGLISH = (("ational", "ate"), ("ations", "at"), ("ation", "at"), ("ities", "iti"), ("ingly", ""), ("edly", ""),
-            ("ally", "al"), ("ies", "i"), ("ing", ""), ("ers", "er"), ("ity", "iti"), ("ed", ""), ("es", "e"), ("ly", ""),
-            ("s", ""), ("y", "i"), ("e", ""))  # fmt: skip
-_PORTUGUESE = (("amentos", "ament"), ("amento", "ament"), ("mente", ""), ("coes", "cao"), ("soes", "sao"), ("oes", "ao"),
-               ("aes", "ao"), ("ais", "al"), ("eis", "el"), ("ois", "ol"), ("uis", "ul"), ("ares", "ar"), ("ores", "or"),
-               ("eres", "er"), ("zes", "z"), ("ns", "m"), ("as", ""), ("os", ""), ("es", ""), ("s", ""), ("a", ""), ("o", ""),
-               ("e", ""))  # fmt: skip
+# endings of folded words and what takes their place: first of the plural, then of the word; a stem has three letters or more
+_Endings = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+_ENGLISH: _Endings = (
+    (("sses", "ss"), ("ies", "y"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("ss", "ss"), ("us", "us"), ("s", "")),
+    (("ation", "at"), ("ating", "at"), ("ated", "at"), ("ingly", ""), ("edly", ""), ("ally", "al"), ("ing", ""),
+     ("ed", ""), ("ly", ""), ("y", "i"), ("e", "")),
+)  # fmt: skip
+_PORTUGUESE: _Endings = (
+    (("oes", "ao"), ("aes", "ao"), ("ais", "al"), ("eis", "el"), ("ois", "ol"), ("uis", "ul"), ("ns", "m"), ("res", "r"),
+     ("zes", "z"), ("ses", "s"), ("s", "")),
+    (("mente", ""), ("a", ""), ("o", ""), ("e", "")),
+)  # fmt: skip
 
 
 class Field(NamedTuple):
@@ -107,14 +111,14 @@ def _forms(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((word, f"en:{_stem(word, _ENGLISH)}", f"pt:{_stem(word, _PORTUGUESE)}")))
 
 
-def _stem(word: str, endings: tuple[tuple[str, str], ...]) -> str:
+def _stem(word: str, endings: _Endings) -> str:
     if word.isdigit():
         return word
-    for ending, instead in endings:
-        if word.endswith(ending) and len(word) - len(ending) + len(instead) >= 3:
-            stem = word[: len(word) - len(ending)] + instead
-            # what a plural ends in may itself be an ending
-            return _stem(stem, endings) if ending in ("s", "es", "ers") and stem != word else stem
+    for kind in endings:
+        for ending, instead in kind:
+            if word.endswith(ending) and len(word) - len(ending) + len(instead) >= 3:
+                word = word[: len(word) - len(ending)] + instead
+                break
     return word
 
 

@@ -113,7 +113,7 @@ def catalogue(
             *_texts("dct:title", names),
             *_texts("dct:description", names),
             ("dct:publisher", publisher(publisher_said, address)),
-            ("foaf:homepage", Node(("foaf:Document",), (), f"{address.base}/open-data/")),
+            ("foaf:homepage", Node(("foaf:Document",), (), f"{address.base}/en/open-data")),
             *_languages(LANGUAGES),
             ("dcat:service", api),
             *(("dcat:dataset", Ref(node.iri)) for node in datasets),

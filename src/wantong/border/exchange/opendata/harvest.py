@@ -253,7 +253,7 @@ def _ask_gd(http: Fetcher, terms: Terms, cursor: Mapping[str, Any]) -> _Told:
 def _get(http: Fetcher, request: Request) -> bytes:
     """The body of a good answer. Raises FetchFailed, :class:`Again`."""
     headers = {
-        "User-Agent": f"Wantong/{wantong.__version__} (+{config.current().url}/open-data/)",
+        "User-Agent": f"Wantong/{wantong.__version__} (+{config.current().url}/en/open-data)",
         "Accept": "application/json",
         "Accept-Encoding": "gzip",
     }

@@ -275,8 +275,9 @@ def _chart(row: OpenDataset, lang: str) -> dict[str, Any]:
         (at, ["–" if values[n] is None else _number(values[n], lang) for values in series.values()])
         for n, at in enumerate(chart["x"])
     ]
+    drawn = {"kind": chart["kind"], "x": chart["x"], "series": series}
     return {
-        "chart": {"kind": chart["kind"], "x": chart["x"], "series": series, "of": chart["of"]}, "chart_caption": caption,
+        "chart": chart, "chart_json": json.dumps(drawn, ensure_ascii=False, separators=(",", ":")), "chart_caption": caption,
         "chart_x": name(chart["x_column"]), "chart_rows": {"names": list(series), "rows": rows},
     }  # fmt: skip
 

@@ -13,8 +13,8 @@ root = [
     re_path(r"^open-data/(?P<name>[A-Za-z0-9_-]+)(?:\.(?P<form>jsonld|ttl))?$", views.dataset),
 ]
 _pages = [
-    path("open-data/index.json", views_for_people.search, {"as_json": True}, name="search-json"),
-    path("open-data/", views_for_people.search, name="search"),
+    path("open-data.json", views_for_people.search, {"as_json": True}, name="search-json"),
+    path("open-data", views_for_people.search, name="search"),
     path("open-data/sources.json", views_for_people.sources, {"as_json": True}, name="sources-json"),
     path("open-data/sources", views_for_people.sources, name="sources"),
     path("open-data/submissions", views_for_people.submissions, name="submissions"),

@@ -1,7 +1,7 @@
 // Draws the chart of a dataset's page on a canvas. Its data stand in the page, and as a table beside it.
 "use strict";
 for (const figure of document.querySelectorAll("[data-chart]")) {
-  const told = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
+  const told = JSON.parse(figure.dataset.chart);
   const style = getComputedStyle(figure);
   const token = name => style.getPropertyValue(name).trim();
   const number = new Intl.NumberFormat(document.documentElement.lang);
