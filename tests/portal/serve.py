@@ -9,7 +9,7 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from wantong.node import setup
+from wantong.node import logging, setup
 
 
 class _Quiet(WSGIRequestHandler):
@@ -28,6 +28,7 @@ def main(folder: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     setup.create(folder, jurisdiction="gd", url=url, participant_id="gd.test.example")
     setup.prepare(folder)
+    logging.configure("warning", "web")  # standard output is for the one line
     from django.core.wsgi import get_wsgi_application
     from tests.portal import counterparty, seeded
 

@@ -124,6 +124,7 @@ class Index:
     def __init__(self, large: Segment, small: Segment, alive: Mask) -> None:
         self._segments = ((large, alive), (small, np.ones(len(small), dtype=bool)))
         self._where = {key: at for at, key in enumerate(large.keys)}
+        self._places: dict[str, NDArray[Any]] = {}
 
     @classmethod
     def of(cls, documents: Iterable[Document]) -> Index:
@@ -167,27 +168,43 @@ class Index:
         key, so that pages neither repeat nor lose anything. ``facets`` are counted over all hits.
         """
         rarity = self._rarity(needs)
-        keys: list[str] = []
-        columns: list[list[Any]] = [[] for _ in sort]
+        hits: list[NDArray[np.intp]] = []
+        scores: list[NDArray[np.float64]] = []
         counts = {name: Counter[str]() for name in facets}
+        before = 0
         for segment, alive in self._segments:
-            if not len(segment):
-                continue
             fits, score = segment.score(needs, rarity) if needs else (alive, np.zeros(len(segment)))
             found = np.flatnonzero(fits & alive & _chosen(segment, choices, spans))
-            keys += [segment.keys[at] for at in found]
-            for column, (name, _) in zip(columns, sort, strict=True):
-                # a score to six digits: what differs by less is the same
-                values = np.round(score, 6) if name == "score" else segment.order(name)
-                column += values[found].tolist()
+            hits.append(found + before)
+            scores.append(score[found])
             for name in facets:
                 counts[name] += _counted(segment, name, found)
-        order = sorted(range(len(keys)), key=keys.__getitem__) if start < len(keys) else []
-        for column, (_, down) in reversed(list(zip(columns, sort, strict=True))):
-            if any(value != column[0] for value in column):
-                order.sort(key=column.__getitem__, reverse=down)
-        page = tuple(keys[at] for at in order[start : start + rows])
-        return Hits(page, len(keys), {name: dict(count) for name, count in counts.items()})
+            before += len(segment)
+        found = np.concatenate(hits)
+        keys: tuple[str, ...] = ()
+        if start < len(found) and rows > 0:
+            # a score to six digits: what differs by less is the same
+            score = np.round(np.concatenate(scores), 6)
+            columns = [self._place("key")[found]]
+            for name, down in reversed(sort):
+                column = score if name == "score" else self._place(name)[found]
+                columns.append(-column if down else column)
+            large = self._segments[0][0]
+            small = self._segments[1][0]
+            page = found[np.lexsort(columns)[start : start + rows]]
+            keys = tuple(large.keys[at] if at < len(large) else small.keys[at - len(large)] for at in page)
+        return Hits(keys, len(found), {name: dict(count) for name, count in counts.items()})
+
+    def _place(self, name: str) -> NDArray[Any]:
+        """Where each document stands in an order (or by its key), as a number; those that are equal stand together."""
+        if name not in self._places:
+            large, small = self._segments[0][0], self._segments[1][0]
+            if name == "key":
+                values = np.array([*large.keys, *small.keys])
+            else:
+                values = np.array([d.order[name] for d in (*large.documents, *small.documents)])
+            self._places[name] = np.unique(values, return_inverse=True)[1].reshape(-1)
+        return self._places[name]
 
     def _rarity(self, needs: Sequence[Need]) -> dict[int, float]:
         """How telling a term is: the fewer documents have it, the more."""

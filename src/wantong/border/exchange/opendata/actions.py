@@ -7,11 +7,10 @@ unchanged. Nothing is written through it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -184,10 +183,8 @@ def package_search(params: Params) -> dict[str, Any]:
             : limit if limit >= 0 else None
         ]
         facets[name] = dict(ordered)
-        items = [
-            {"name": v, "display_name": facet_name(filters.FIELDS[name], v, "en"), "count": n}
-            for v, n in ordered
-        ]
+        display = facet_names(filters.FIELDS[name], facets[name], "en")
+        items = [{"name": v, "display_name": display[v], "count": n} for v, n in ordered]
         told[name] = {"title": name, "items": items}
     found = {
         str(row.pk): row for row in OpenDataset.objects.filter(pk__in=hits.keys).prefetch_related("resources")
@@ -293,19 +290,13 @@ def _resource(identifier: str) -> Resource:
 
 
 def _organizations() -> dict[str, dict[str, Any]]:
-    """Publishers by their names, each as the last changed dataset tells him, with how many datasets he has."""
-    rows = OpenDataset.objects.filter(withdrawn_at=None)
-    counts = dict(rows.values_list("organization").annotate(count=Count("pk")).order_by("organization"))
-    told = {}
-    for name, count in counts.items():
-        said = (
-            rows.filter(organization=name)
-            .order_by("-modified_at")
-            .values_list("record__publisher", flat=True)
-            .first()
-        )
-        told[name] = describe.organization(name, said or {"name": {"en": name}}) | {"package_count": count}
-    return told
+    """Publishers by their names, each with how many datasets he has."""
+    said = searching.publishers()
+    counts = searching.index().search(rows=0, facets=("organization",)).facets["organization"]
+    return {
+        name: describe.organization(name, said[name]) | {"package_count": count}
+        for name, count in counts.items()
+    }
 
 
 @_named
@@ -453,20 +444,16 @@ def datastore_info(params: Params) -> dict[str, Any]:
 # --- what clients send ------------------------------------------------------------------------------------------
 
 
-def facet_name(facet: str, value: str, lang: str) -> str:
-    """A value of a facet in the reader's words."""
+def facet_names(facet: str, values: Iterable[str], lang: str) -> dict[str, str]:
+    """Values of a facet in the reader's words."""
     codelist = {"groups": "themes", "license_id": "licences", "places": "places"}.get(facet)
-    if codelist and value in codes(codelist):
-        return i18n.pick(codes(codelist)[value]["name"], lang).text
+    if codelist:
+        known = codes(codelist)
+        return {v: i18n.pick(known[v]["name"], lang).text if v in known else v for v in values}
     if facet == "organization":
-        said = (
-            OpenDataset.objects.filter(organization=value)
-            .order_by("-modified_at")
-            .values_list("record__publisher__name", flat=True)
-            .first()
-        )
-        return i18n.pick(said, lang).text if isinstance(said, dict) else value
-    return value
+        said = searching.publishers()
+        return {v: i18n.pick(said[v]["name"], lang).text if v in said else v for v in values}
+    return {v: v for v in values}
 
 
 def _packages(rows: Any) -> list[dict[str, Any]]:

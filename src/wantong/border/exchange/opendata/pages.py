@@ -205,20 +205,22 @@ def _entries(
     """The values of a facet, the most frequent first; a chosen one leads to the search without it."""
     mine = chosen.get(facet, [])
     ordered = sorted(counts, key=lambda value: (value not in mine, -counts[value], value))[:MOST_OF_A_FACET]
-    for value in [*ordered, *(v for v in mine if v not in counts)]:
+    shown = [*ordered, *(v for v in mine if v not in counts)]
+    labels = _labels(facet, shown, lang)
+    for value in shown:
         others = [v for v in mine if v != value] if value in mine else [*mine, value]
         pairs = [("q", asked), ("sort", sort)] if asked else [("sort", sort)]
         pairs += [(name, v) for name, values in {**chosen, facet: others}.items() for v in values]
         yield {
-            "label": _label(facet, value, lang), "count": counts.get(value, 0), "chosen": value in mine, "query": urlencode(pairs),
+            "label": labels[value], "count": counts.get(value, 0), "chosen": value in mine, "query": urlencode(pairs),
         }  # fmt: skip
 
 
-def _label(facet: str, value: str, lang: str) -> str:
+def _labels(facet: str, values: list[str], lang: str) -> dict[str, str]:
     if facet == "harvest_source":
-        title = HarvestSource.objects.filter(name=value).values_list("title", flat=True).first()
-        return i18n.pick(title, lang).text if title else value
-    return actions.facet_name(facet, value, lang)
+        titles = dict(HarvestSource.objects.filter(name__in=values).values_list("name", "title"))
+        return {v: i18n.pick(titles[v], lang).text if v in titles else v for v in values}
+    return actions.facet_names(facet, values, lang)
 
 
 def _columns(row: OpenDataset) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from wantong.border.exchange.opendata.codes import codes
 from wantong.border.exchange.opendata.models import Counter, OpenDataset, Resource
@@ -19,25 +20,35 @@ class _Seen:
     epoch: uuid.UUID | None
     revision: int
     index: Index
+    publishers: dict[str, dict[str, Any]]
 
 
-_seen = _Seen(None, 0, Index.of(()))
+_seen = _Seen(None, 0, Index.of(()), {})
 _change = threading.Lock()
 
 
 def index() -> Index:
     """The index over everything that is published now."""
+    return _current().index
+
+
+def publishers() -> dict[str, dict[str, Any]]:
+    """What the last changed dataset of each publisher says of him, by his id."""
+    return _current().publishers
+
+
+def _current() -> _Seen:
     global _seen
     head = Counter.objects.values_list("epoch", "revision").first()
     if head is None:
-        return Index.of(())
+        return _Seen(None, 0, Index.of(()), {})
     seen = _seen
     if (seen.epoch, seen.revision) == head:
-        return seen.index
+        return seen
     with _change:
         seen = _seen
         if (seen.epoch, seen.revision) == head:
-            return seen.index
+            return seen
         again = seen.epoch != head[0] or seen.revision > head[1]
         rows = OpenDataset.objects.filter(revision__gt=0 if again else seen.revision, revision__lte=head[1])
         kept = {row.pk: row for row in rows.iterator(chunk_size=1000)}
@@ -47,8 +58,9 @@ def index() -> Index:
             made = Index.of(fresh)
         else:
             made = seen.index.with_changes(fresh, [str(row.pk) for row in kept.values() if row.withdrawn_at])
-        _seen = _Seen(head[0], head[1], made)
-        return made
+        told = {row.organization: row.record["publisher"] for row in there}
+        _seen = _Seen(head[0], head[1], made, told if again else seen.publishers | told)
+        return _seen
 
 
 def documents(rows: Iterable[OpenDataset]) -> Iterable[Document]:

@@ -291,7 +291,13 @@ def _parsed(values: pa.ChunkedArray, form: str) -> pa.ChunkedArray | None:
     if not _all(values.drop_null(), shape):
         return None
     parsed = pc.strptime(values, format=form, unit="s", error_is_null=True)
-    return parsed if parsed.null_count == values.null_count else None
+    if parsed.null_count != values.null_count:
+        return None
+    # it takes the thirtieth of February for the first of March
+    at = form.split("-" if "-" in form else "/").index("%d") if form in _DATES else None
+    pieces = pc.split_pattern_regex(values.drop_null(), "[-/T ]")
+    days = pc.list_element(pieces, 2 if at is None else at).cast(pa.int64())
+    return parsed if pc.all(pc.equal(days, pc.day(parsed.drop_null()))).as_py() else None
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
