@@ -65,4 +65,13 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 # these have no JSON: they are nothing but forms
-FORMS = {"open-data-submissions", "sign-in", "password", "scan", "assess", "carried-register", "registration-bundle", "sharing-ask"}
+FORMS = {
+    "open-data-submissions",
+    "sign-in",
+    "password",
+    "scan",
+    "assess",
+    "carried-register",
+    "registration-bundle",
+    "sharing-ask",
+}

@@ -14,6 +14,10 @@ from tests.border.gate import scene
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.offshore import services as offshore
+from wantong.border.exchange.opendata import harvest
+from wantong.border.exchange.opendata import services as opendata
+from wantong.border.exchange.opendata.models import HarvestRun
+from wantong.border.exchange.opendata.record import Record
 from wantong.border.exchange.research import peering as research_peering
 from wantong.border.exchange.research import services as research
 from wantong.border.exchange.sharing import directory as sharing_directory
@@ -21,10 +25,6 @@ from wantong.border.exchange.sharing import services as sharing
 from wantong.border.exchange.sharing.ledger import get as sharing_get
 from wantong.border.exchange.sharing.pictures import thread as sharing_thread
 from wantong.border.exchange.sharing.request import Wish
-from wantong.border.exchange.opendata import harvest
-from wantong.border.exchange.opendata import services as opendata
-from wantong.border.exchange.opendata.models import HarvestRun
-from wantong.border.exchange.opendata.record import Record
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration

@@ -184,7 +184,7 @@ class Index:
         keys: tuple[str, ...] = ()
         if start < len(found) and rows > 0:
             # a score to six digits: what differs by less is the same
-            score = np.round(np.concatenate(scores), 6)
+            score = np.round(np.concatenate(scores), 6).astype(np.float64)
             columns = [self._place("key")[found]]
             for name, down in reversed(sort):
                 column = score if name == "score" else self._place(name)[found]
