@@ -1,6 +1,6 @@
 """Searches of the open-data catalogue and questions to its tables, a second, with 10, 1,000 and 10,000 datasets.
 
-    python benchmarks/opendata.py [--requests 200] [--sizes 10 1000 10000] [--json]
+    python benchmarks/opendata.py [--requests 200] [--sizes 10 1000 10000] [--rows 60000] [--json]
 
 Whole requests through Django, over no network: the Action API's package_search with two facets and ten results, the same
 with a question in Chinese, the second page of the DCAT catalogue, and datastore_search with a filter on a table of 60,000
@@ -72,7 +72,6 @@ HAN = [
     "广东",
 ]
 BODIES = 40
-TABLE_ROWS = 60_000
 
 
 def main() -> None:
@@ -81,10 +80,11 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=60_000, help="of the table that is asked")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 1_000, 10_000])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = run(Path(folder), options.sizes, options.requests)
+        figures = run(Path(folder), options.sizes, options.requests, options.rows)
     if options.json:
         print(json.dumps(figures, ensure_ascii=False, indent=2))
         return
@@ -97,7 +97,7 @@ def main() -> None:
         print(f"{one['datasets']:>9,}  {one['index_seconds']:>10.3f} s  {rates}")
 
 
-def run(folder: Path, sizes: list[int], requests: int) -> list[dict[str, Any]]:
+def run(folder: Path, sizes: list[int], requests: int, rows: int) -> list[dict[str, Any]]:
     import django
 
     django.setup()
@@ -106,11 +106,13 @@ def run(folder: Path, sizes: list[int], requests: int) -> list[dict[str, Any]]:
     from django.test import Client
 
     from wantong.border.exchange.opendata import searching
+    from wantong.node import logging
 
+    logging.configure("warning", "benchmark")
     settings.WANTONG = dataclasses.replace(settings.WANTONG, directory=folder)
     settings.DATABASES["default"]["NAME"] = str(folder / "db.sqlite3")
     call_command("migrate", verbosity=0)
-    table = a_table(folder)
+    table = a_table(folder, rows)
     client, figures, there = Client(), [], 1
     for size in sizes:
         add(there, size)
@@ -153,16 +155,14 @@ def rate(ask: Callable[[], Any], requests: int) -> float:
     return round(requests / spent, 1)
 
 
-def a_table(folder: Path) -> str:
+def a_table(folder: Path, rows: int) -> str:
     """Publish one table as people do; returns the id of its CSV."""
     from wantong.border.exchange.opendata import services
     from wantong.border.exchange.opendata.record import Record
     from wantong.ground.actors import system
 
     path = folder / "table.csv"
-    path.write_text(
-        "day,station,value\n" + "".join(f"{n},S{n % 17},{n * 7 % 1000}\n" for n in range(TABLE_ROWS))
-    )
+    path.write_text("day,station,value\n" + "".join(f"{n},S{n % 17},{n * 7 % 1000}\n" for n in range(rows)))
     said = {
         "name": "table", "title": {"en": "A table"}, "description": {"en": "Made for this"}, "licence": "cc-zero",
         "publisher": {"id": "body-0", "name": {"en": "Body 0"}}, "declared": "general",

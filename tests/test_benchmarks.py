@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "exchange": ["--small", "--no-edc", "--postgresql="],
     "log": ["--seconds", "0.05"],
-    "opendata": ["--requests", "3", "--sizes", "10", "60"],
+    "opendata": ["--requests", "3", "--rows", "500", "--sizes", "10", "60"],
     "policies": ["--requests", "100", "--rounds", "1"],
     "query": ["--people", "200", "--seconds", "0.2", "--rounds", "1", "--connections", "4"],
     "readers": ["--megabytes", "1"],
