@@ -199,7 +199,12 @@ def ended(process: Transfer) -> None:
     enforcement.unseal(process)
     # taken back before it is looked at: from then on it has left or never will
     outgoing.take_back(config.current().outgoing, process.id)
-    left = outgoing.has_left(config.current().outgoing, process.id) or _is_delivered(process)
+    form = formats.get(process.format)
+    left = (
+        outgoing.has_left(config.current().outgoing, process.id)
+        or _is_delivered(process)
+        or (form is not None and form.metered(process)["requests"] > 0)
+    )
     if left:
         # also after a restore from a backup that knew nothing of it
         enforcement.took_place(process)
@@ -208,7 +213,7 @@ def ended(process: Transfer) -> None:
         enforcement.give_back(enforcement.onward(process.id))
     if not process.declaration_id:
         return
-    if form := formats.get(process.format):
+    if form is not None:
         form.ended(process)
     elif left:
         gate.delivered(peer_actor(process), process.id)

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -42,6 +44,12 @@ def ask(client, node, person="P1", *, bearer=None, transfer=TRANSFER, **more):
 
 def entries(node):
     return [line for path in journal.segments(node.queries) for line in journal.read(path)]
+
+
+def test_what_answers_needs_no_database():
+    code = "import sys, wantong.border.exchange.query.plane; sys.exit('django' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_only_the_right_token_asks(node):
