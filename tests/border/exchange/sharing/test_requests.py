@@ -438,6 +438,23 @@ def test_a_wish_that_cannot_be_is_not_stored(bodies):
     assert not Request.objects.exists()
 
 
+def test_what_is_no_text_reaches_no_database(listed):
+    listed()
+    nul, who = "a\x00b", client(HO)
+    for path in (f"versions/{nul}", f"directory?q={nul}&body={nul}&grade={nul}", f"requests?dataset_id={nul}&state={nul}",
+                 f"requests/{nul}", "requests?page=99999999999999999999", f"requests/{uuid.uuid4()}/deliveries/x"):  # fmt: skip
+        assert who.get(f"/api/sharing/{path}").status_code < 500, path
+    for path, body in (
+        ("bodies", {"code": "x-y", "name": {"en": nul}}),
+        ("bodies/gd-stats/members", {"actor": f"user:{nul}"}),
+        (f"confirmations/{nul}", {}),
+        ("directory", {"dataset_id": nul, "body": nul, "sharing": nul}),
+        ("requests", {"dataset_id": nul, "body": "gd-stats", **wish().to_dict()}),
+    ):
+        answer = who.post(f"/api/sharing/{path}", body, content_type="application/json")
+        assert 400 <= answer.status_code < 500, (path, answer.content)
+
+
 def test_who_does_not_act_for_a_body_does_not_ask_in_its_name(bodies):
     with pytest.raises(NotAMember):
         services.ask(CHAN, wish(), dataset_id="d", body="gd-hrss")

@@ -22,6 +22,7 @@ from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["sharing"])
 PER_PAGE = 50
+LAST_PAGE = 1_000_000
 
 
 class NewBody(Schema):
@@ -110,7 +111,7 @@ def entries(
     body: str = "",
     sharing: str = "",
     grade: str = "",
-    page: int = Query(1, ge=1),
+    page: int = Query(1, ge=1, le=LAST_PAGE),
 ) -> dict[str, Any]:
     """What this node has to share with everyone, fifty a page."""
     everyone = directory.entries().filter(dataset__audience=None)
@@ -193,7 +194,11 @@ def ask(request: HttpRequest, new: NewRequest) -> Any:
 
 @router.get("/sharing/requests")
 def requests(
-    request: HttpRequest, state: str = "", side: str = "", dataset_id: str = "", page: int = Query(1, ge=1)
+    request: HttpRequest,
+    state: str = "",
+    side: str = "",
+    dataset_id: str = "",
+    page: int = Query(1, ge=1, le=LAST_PAGE),
 ) -> dict[str, Any]:
     """The requests of this node, newest first, fifty a page."""
     return pictures.requests(state=state, side=side, dataset_id=dataset_id, page=page, per_page=PER_PAGE)
@@ -261,14 +266,14 @@ def data(request: HttpRequest, request_id: str) -> HttpResponse:
     return response
 
 
-@router.get("/sharing/requests/{request_id}/deliveries/{delivery}")
-def handed(request: HttpRequest, request_id: str, delivery: str) -> FileResponse:
+@router.get("/sharing/requests/{request_id}/deliveries/{uuid:delivery}")
+def handed(request: HttpRequest, request_id: str, delivery: uuid.UUID) -> FileResponse:
     """The file of a delivery between bodies of this node."""
     row = get(request_id)
     if row.side != "both":
         raise UnknownRequest(request=request_id[:64])
     mine = [body.code for body in directory.bodies_of(request.auth)]  # type: ignore[attr-defined]
-    path, told = crossing.handed(mine, row, delivery)
+    path, told = crossing.handed(mine, row, str(delivery))
     return FileResponse(path.open("rb"), as_attachment=True, filename=f"{delivery}-{told['file']}")
 
 

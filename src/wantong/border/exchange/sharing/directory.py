@@ -37,6 +37,7 @@ from wantong.ground.http.idempotency import begin
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
+from wantong.ground.plain import stored
 from wantong.ground.problems import Problem
 
 CODE = re.compile(r"[a-z0-9][a-z0-9.-]{1,79}")
@@ -60,7 +61,7 @@ def add_body(actor: Actor, code: str, name: Mapping[str, str]) -> Body:
 def add_member(actor: Actor, code: str, who: str) -> Member:
     """Let the operator ``who`` (``user:<name>``) act for a body. Raises NotAllowed, UnknownBody, BadBody."""
     require(actor, "operator", "approver")
-    if not who.startswith("user:") or not 5 < len(who) <= 200:
+    if not who.startswith("user:") or not 5 < len(who) <= 200 or not who.isprintable():
         raise BadBody(reason="a member is user:<name>")
     made, new = Member.objects.get_or_create(body=body(code), actor=who)
     if new:
@@ -72,7 +73,7 @@ def add_member(actor: Actor, code: str, who: str) -> Member:
 
 def body(code: str) -> Body:
     """Raises UnknownBody."""
-    found = Body.objects.filter(code=code).first()
+    found = Body.objects.filter(code=stored(code)).first()
     if found is None:
         raise UnknownBody(body=code[:80])
     return found
@@ -107,7 +108,7 @@ def enter(
     require(actor, "declarer", "approver")
     owner = _body(body)
     member(actor, owner.code)
-    dataset = Dataset.objects.filter(id=dataset_id, withdrawn_at=None).first()
+    dataset = Dataset.objects.filter(id=stored(dataset_id), withdrawn_at=None).first()
     if dataset is None:
         raise UnknownDataset(dataset=dataset_id[:200])
     known = Listing.objects.filter(dataset=dataset).first()
@@ -170,7 +171,7 @@ def confirm(actor: Actor, dataset_id: str) -> Listing:
     Raises NotAllowed, UnknownListing, NotAMember, OwnListing.
     """
     require(actor, "approver")
-    listing = Listing.objects.select_for_update().filter(dataset=dataset_id, delisted_at=None).first()
+    listing = Listing.objects.select_for_update().filter(dataset=stored(dataset_id), delisted_at=None).first()
     if listing is None:
         raise UnknownListing(dataset=dataset_id[:200])
     member(actor, listing.body_id)
@@ -187,7 +188,7 @@ def confirm(actor: Actor, dataset_id: str) -> Listing:
 def delist(actor: Actor, dataset_id: str) -> Listing:
     """Take an entry out of the directory; grants in force stay. Raises NotAllowed, UnknownListing, NotAMember."""
     require(actor, "approver")
-    listing = Listing.objects.select_for_update().filter(dataset=dataset_id, delisted_at=None).first()
+    listing = Listing.objects.select_for_update().filter(dataset=stored(dataset_id), delisted_at=None).first()
     if listing is None:
         raise UnknownListing(dataset=dataset_id[:200])
     member(actor, listing.body_id)
@@ -287,7 +288,7 @@ def entries_for(peer: Peer) -> QuerySet[Listing]:
 
 def entry(dataset_id: str) -> Listing:
     """Raises UnknownListing."""
-    found = entries(everything=True).filter(dataset=dataset_id).first()
+    found = entries(everything=True).filter(dataset=stored(dataset_id)).first()
     if found is None:
         raise UnknownListing(dataset=dataset_id[:200])
     return found
@@ -354,7 +355,7 @@ def find(
     """
     for name, value in (("body", body), ("sharing", sharing), ("dataset__grade", grade)):
         if value:
-            listings = listings.filter(**{name: value})
+            listings = listings.filter(**{name: stored(value)})
     wanted = _folded(words).split()
     if not wanted:
         return listings
@@ -497,6 +498,8 @@ def _texts(name: str, texts: Mapping[str, str], problem: type[Problem], *, empty
     fits = isinstance(texts, Mapping) and set(texts) <= set(LANGUAGES)
     if not fits or not all(isinstance(t, str) and len(t) <= LONGEST_TEXT for t in texts.values()):
         raise problem(reason=f"{name} must be a map of {', '.join(LANGUAGES)}")
+    if any(stored(text) != text for text in texts.values()):
+        raise problem(reason=f"{name} holds what is no text")
     if not empty and not any(texts.values()):
         raise problem(reason=f"{name} is empty in every language")
 

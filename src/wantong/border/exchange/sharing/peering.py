@@ -35,6 +35,7 @@ from wantong.ground.actors import Actor
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
+from wantong.ground.plain import stored
 from wantong.ground.workflow import ActNotPossible
 
 PAGE = 50
@@ -150,7 +151,7 @@ def _entry(participant_id: str, told: Mapping[str, Any]) -> dict[str, Any]:
 def shown_directory(request: HttpRequest) -> HttpResponse:
     """A page of what the caller may see of the directory, in the order of dataset ids."""
     caller, _ = extension.incoming(request, "GET")
-    found = directory.entries_for(caller.peer).filter(dataset__gt=request.GET.get("after", "")[:200])
+    found = directory.entries_for(caller.peer).filter(dataset__gt=stored(request.GET.get("after", "")[:200]))
     page = list(found.order_by("dataset_id")[: PAGE + 1])
     return JsonResponse({"entries": directory.described(page[:PAGE]), "more": len(page) > PAGE})
 
@@ -245,7 +246,7 @@ def _asked(peer: Peer, identifier: uuid.UUID, message: Mapping[str, Any]) -> Req
         raise BadMessage(reason=f"what is asked cannot be read: {type(error).__name__}") from None
     except BadWish as problem:
         raise BadMessage(reason=f"{problem.params['field']}: {problem.params['reason']}"[:300]) from None
-    if not _HEX.fullmatch(salt) or not code or not 0 < len(dataset_id) <= 200:
+    if not _HEX.fullmatch(salt) or not code or not 0 < len(dataset_id) <= 200 or not dataset_id.isprintable():
         raise BadMessage(reason="salt, body or dataset_id is none")
     return Request.objects.create(
         id=identifier,
@@ -269,7 +270,7 @@ def _read(message: Mapping[str, Any]) -> tuple[str, str, int, dict[str, Any], st
     act, note = _short(message.get("act"), 20), message.get("note", "")
     if not isinstance(note, str) or len(note) > services.LONGEST_NOTE:
         raise BadMessage(reason="note must be a text")
-    return act, str(_uuid(message.get("id"))), number, dict(data), note
+    return act, str(_uuid(message.get("id"))), number, dict(data), stored(note)
 
 
 def _checked(act: str, data: dict[str, Any], before: Projection) -> dict[str, Any]:

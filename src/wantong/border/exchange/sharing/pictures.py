@@ -16,6 +16,7 @@ from wantong.border.exchange.sharing.request import Projection
 from wantong.border.gate.declarations.models import Declaration
 from wantong.ground import config
 from wantong.ground.actors import Actor
+from wantong.ground.plain import stored
 
 
 def bodies() -> list[dict[str, Any]]:
@@ -42,7 +43,7 @@ def versions(dataset_id: str) -> list[dict[str, Any]]:
             "changes": version.changes,
             "published_at": version.published_at.isoformat(),
         }
-        for version in Version.objects.filter(dataset=dataset_id).order_by("-number")[:100]
+        for version in Version.objects.filter(dataset=stored(dataset_id)).order_by("-number")[:100]
     ]
 
 
@@ -53,7 +54,7 @@ def requests(
     found = Request.objects.select_related("peer").order_by("-asked_at")
     for name, value in (("state", state), ("side", side), ("dataset_id", dataset_id)):
         if value:
-            found = found.filter(**{name: value})
+            found = found.filter(**{name: stored(value)})
     first = (page - 1) * per_page
     return {"total": found.count(), "requests": [line(row) for row in found[first : first + per_page]]}
 

@@ -28,9 +28,12 @@ from wantong.border.trust import services as trust
 from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
+from wantong.ground.i18n import LANGUAGES
 from wantong.ground.outbox import services as outbox
+from wantong.ground.plain import stored
 
 LONGEST_NOTE = 4000
+LONGEST_TITLE = 300
 Side = Request.Side
 
 # --- the asker --------------------------------------------------------------------------------------------------
@@ -69,7 +72,7 @@ def ask(
                 side=Side.BOTH if here else Side.ASKER,
                 peer=peer,
                 dataset_id=dataset_id,
-                title=dict(title or {}),
+                title=_title(title or {}),
                 asker_body={"code": asking.code, "name": asking.name},
                 wish=wish.to_dict(),
                 salt=secrets.token_hex(32),
@@ -410,7 +413,11 @@ def _colleague(actor_id: str) -> Actor:
 
 
 def _note(note: str) -> str:
-    return note.strip()[:LONGEST_NOTE]
+    return stored(note).strip()[:LONGEST_NOTE]
+
+
+def _title(texts: Mapping[str, str]) -> dict[str, str]:
+    return {lang: stored(texts[lang])[:LONGEST_TITLE] for lang in LANGUAGES if texts.get(lang)}
 
 
 __all__ = [
