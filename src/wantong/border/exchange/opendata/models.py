@@ -35,6 +35,9 @@ class HarvestSource(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     paused = models.BooleanField(default=False)
 
+    runs: "models.QuerySet[HarvestRun]"
+    datasets: "models.QuerySet[OpenDataset]"
+
     class Meta:
         ordering = ("name",)
 
