@@ -21,6 +21,6 @@ cp node_modules/axe-core/axe.min.js "$root/tests/portal/vendor/axe.min.js"
 cp node_modules/axe-core/LICENSE "$root/tests/portal/vendor/axe-core.LICENSE"
 cp node_modules/axe-core/LICENSE-3RD-PARTY.txt "$root/tests/portal/vendor/axe-core.LICENSE-3RD-PARTY.txt"
 charts=$root/src/wantong/border/exchange/opendata/static/opendata
-cp node_modules/echarts/dist/echarts.simple.min.js "$charts/echarts.simple.min.js"
+cp node_modules/echarts/dist/echarts.common.min.js "$charts/echarts.common.min.js"
 cp node_modules/echarts/LICENSE "$charts/echarts.LICENSE"
 cp node_modules/echarts/NOTICE "$charts/echarts.NOTICE"
