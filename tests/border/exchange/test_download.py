@@ -143,6 +143,30 @@ def test_a_chunk_that_came_before_the_cut_counts(tmp_path):
     assert seen == [STEP], "a peer that brings one chunk a call is slow, but brings something"
 
 
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_disk_that_fails_on_the_way_is_not_forgotten_in_the_end(tmp_path, monkeypatch, failing):
+    """The system reports a failed write to the first who syncs, and the last sync of all would succeed."""
+    calls = []
+
+    def sync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == failing:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(download._Keeper, "FLUSH", STEP)
+    monkeypatch.setattr(download.os, "fdatasync", sync)
+    slow = download.Manifest.is_chunk
+
+    def is_chunk(self, index, data):
+        time.sleep(0.02)  # so that every sync has ended when the next one is due
+        return slow(self, index, data)
+
+    monkeypatch.setattr(download.Manifest, "is_chunk", is_chunk)
+    with server(honest()) as (url, _), pytest.raises(download.Cut):
+        get(url, tmp_path / "part")
+    assert (tmp_path / "part").stat().st_size == 0, "nobody knows what of it is on the disk"
+
+
 def test_a_peer_that_sends_more_than_it_said_is_cut_off(tmp_path):
     def flood(connection, request):
         connection.sendall(b"HTTP/1.1 206 P\r\nContent-Range: bytes 0-%d/%d\r\nContent-Length: %d\r\n\r\n"

@@ -169,6 +169,7 @@ class _Keeper:
     def settle(self) -> None:
         """Return when all that was given is verified and written. Raises Lie, OSError."""
         self._write(self._verified())
+        self._synced()
 
     def _verified(self) -> tuple[int, memoryview] | None:
         if self._under_way is None:
@@ -186,9 +187,20 @@ class _Keeper:
         while rest:
             rest = rest[self._file.write(rest) :]
         if self._unflushed >= self.FLUSH and (self._flushed is None or self._flushed.done()):
+            self._synced()
             self._unflushed = 0
             self._flushed = self._flushing.submit(os.fdatasync, self._file.fileno())
         self._on_chunk(sum(self._manifest.span(index)))
+
+    def _synced(self) -> None:
+        """Return when the last sync has ended. The system tells a failed write once, so what was written is no good."""
+        if self._flushed is None:
+            return
+        try:
+            self._flushed.result()
+        except OSError:
+            os.ftruncate(self._file.fileno(), 0)
+            raise
 
 
 def _fill(response: http.client.HTTPResponse, data: memoryview) -> None:
