@@ -54,8 +54,9 @@ def data(sizes: Sequence[int], rounds: int) -> Curve:
 def datasets(sizes: Sequence[int], pairs: Pairs) -> tuple[Curve, Curve]:
     """CPU of a catalogue's page, and of all its pages, by the number of datasets."""
     pages, wholes = [], []
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as scratch, pairs(Path(scratch), datasets=size) as pair:
+    with tempfile.TemporaryDirectory() as scratch, pairs(Path(scratch), datasets=sizes[0]) as pair:
+        for known, size in zip((sizes[0], *sizes), sizes, strict=False):
+            pair.grow(known, size)
             found = catalogue.measure(catalogue.OurAsker(pair), (pair.provider.pid,), size, 40)
             pages.append(found.first_cpu_ms)
             wholes.append(found.whole_cpu_s)
@@ -68,27 +69,27 @@ def datasets(sizes: Sequence[int], pairs: Pairs) -> tuple[Curve, Curve]:
 def peers(sizes: Sequence[int], pairs: Pairs) -> Curve:
     """CPU of a signed question to a provider, by how many nodes it recognises; they ask in turn."""
     costs = []
-    for size in sizes:
-        with tempfile.TemporaryDirectory() as scratch, pairs(Path(scratch), peers=size) as pair:
-            url = f"{pair.provider.url}{messages.PATH}/catalog/datasets/{ours.DATASET}"
-            key = keys.load(pair.consumer.directory / "keys", keys.PROTOCOL)
-            with httpx.Client(timeout=60, trust_env=False) as http:
+    with tempfile.TemporaryDirectory() as scratch, pairs(Path(scratch)) as pair, httpx.Client() as http:
+        url = f"{pair.provider.url}{messages.PATH}/catalog/datasets/{ours.DATASET}"
+        key = keys.load(pair.consumer.directory / "keys", keys.PROTOCOL)
 
-                def ask(name: str) -> None:
-                    request = tokens.Request("GET", url)  # noqa: B023 - used at once
-                    token = tokens.sign(
-                        key,  # noqa: B023
-                        issuer=name,
-                        audience=pair.provider.name,
-                        request=request,
-                        now=datetime.now(UTC),
-                    )
-                    ours.good(http.get(url, headers={"Authorization": f"Bearer {token}"}))  # noqa: B023
+        def ask(name: str) -> None:
+            token = tokens.sign(
+                key,
+                issuer=name,
+                audience=pair.provider.name,
+                request=tokens.Request("GET", url),
+                now=datetime.now(UTC),
+            )
+            ours.good(http.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60))
 
+        for size in sizes:
+            pair.grow(1, 1, size)
+            for _ in range(3):
                 ask(ours.stranger(0))
-                with used(pair.provider.pid) as spent:
-                    for turn in range(ASKS):
-                        ask(ours.stranger(turn % size))
+            with used(pair.provider.pid) as spent:
+                for turn in range(ASKS):
+                    ask(ours.stranger(turn % size))
             costs.append(spent.cpu / ASKS * 1000)
     return Curve("A signed question, by recognised nodes", "nodes", "CPU ms", 0, sizes, costs)
 

@@ -151,6 +151,15 @@ class Pair:
         listed = good(self.clerk.post("/api/whitelist", json=item))
         good(self.officer.post(f"/api/whitelist/{listed['id']}/approve", json={}))
 
+    def grow(self, known: int, datasets: int, peers: int = 0) -> None:
+        """Have the provider offer ``datasets`` instead of ``known`` ones, and recognise ``peers`` strangers."""
+        subprocess.run(
+            [sys.executable, __file__, "grow", *map(str, (known, datasets, peers))],
+            env={**os.environ, "WANTONG_NODE": str(self.provider.directory)},
+            check=True,
+            timeout=600,
+        )
+
     def offer(self) -> dict[str, Any]:
         """The provider's offer, as the consumer's catalogue shows it."""
         shown = good(self.buyer.get(f"/api/catalogue/{self.provider.name}"))
@@ -214,8 +223,6 @@ def seed(place: str, folder: Path, datasets: int, peers: int) -> None:
     setup.recognise(other.read_bytes())
     from wantong.border.exchange import services
     from wantong.border.exchange.catalogue import Metadata
-    from wantong.border.exchange.models import Dataset, Offer
-    from wantong.border.trust.models import Peer
     from wantong.ground.actors import system
     from wantong.ground.http.auth import make_token
     from wantong.portal.services import make_operator
@@ -233,33 +240,50 @@ def seed(place: str, folder: Path, datasets: int, peers: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "passengers.csv"
         path.write_bytes(payload())
-        first = services.publish_dataset(system("bench"), path, Metadata(**describe(0)))
+        services.publish_dataset(system("bench"), path, Metadata(**describe(0)))
+    grow(1, datasets, peers)
+
+
+def grow(known: int, datasets: int, peers: int) -> None:
+    """In a process of the provider's: offer more, so that there are ``datasets``, and recognise ``peers`` strangers."""
+    from wantong.border.exchange import catalogue
+    from wantong.border.exchange.models import Dataset, Offer
+    from wantong.border.trust.models import Peer
+
+    first = Dataset.objects.get(id=DATASET)
     # the others share its payload; one by one each would be read and digested anew
     copies: Sequence[Any] = [
         Dataset(size=first.size, sha256=first.sha256, published_by="system:bench", **describe(number))
-        for number in range(1, datasets)
+        for number in range(known, datasets)
     ]
     Dataset.objects.bulk_create(copies, batch_size=1000)
     Offer.objects.bulk_create(
         [
-            Offer(dataset=row, offer_id=f"{row.id}:offer", policy=services.catalogue.default_offer(row.id))
+            Offer(dataset=row, offer_id=f"{row.id}:offer", policy=catalogue.default_offer(row.id))
             for row in copies
         ],
         batch_size=1000,
     )
-    known = Peer.objects.get()
+    consumer = Peer.objects.get(participant_id=f"{CONSUMER}.bench.example")
     Peer.objects.bulk_create(
-        Peer(
-            participant_id=stranger(number),
-            jurisdiction="gd",
-            url=f"http://127.0.0.1:1/{number}",
-            data_url="http://127.0.0.1:1",
-            protocol_key=known.protocol_key,
-            pinned_by="system:bench",
-        )
-        for number in range(peers)
+        (
+            Peer(
+                participant_id=stranger(number),
+                jurisdiction="gd",
+                url=f"http://127.0.0.1:1/{number}",
+                data_url="http://127.0.0.1:1",
+                protocol_key=consumer.protocol_key,
+                pinned_by="system:bench",
+            )
+            for number in range(peers)
+        ),
+        ignore_conflicts=True,
     )
 
 
 if __name__ == "__main__":
-    seed(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    if sys.argv[1] == "grow":
+        setup.enter(Path(os.environ["WANTONG_NODE"]))
+        grow(*map(int, sys.argv[2:]))
+    else:
+        seed(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

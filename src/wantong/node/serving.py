@@ -18,6 +18,7 @@ from wantong.ground.http.limits import Limits
 from wantong.ground.http.tls import Tls
 
 DRAIN = 8  # seconds for what is under way, less than the supervisor's grace
+DATE = 1.0  # seconds until the date in answers is written anew
 
 
 def settle() -> None:
@@ -38,7 +39,7 @@ class _Server(uvicorn.Server):
         self._ended, self._running = asyncio.Event(), asyncio.get_running_loop()
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(DATE):
                     await self._ended.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
