@@ -39,6 +39,7 @@ benchmarks: $(VENV)/.installed-test  ## figures as ratios, each beside its peer 
 
 docs: $(VENV)/.installed-test  ## the documentation as pages in site/
 	@$(BIN)/python tools/tasks.py > docs/tasks.md
+	@$(BIN)/python tools/authorisation.py > docs/authorisation.md
 	@$(BIN)/mkdocs build --strict
 
 lock:  ## newest versions that pyproject.toml allows

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.node import killing
+from tests.node import killing, secrets
 from tests.node.test_processes import ROOT
 from tests.node.wire import Wire
 
@@ -60,6 +60,11 @@ def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, 
     wire = Wire()
     bay = Bay(tmp_path / "bay")
     bay.make(any_port=True, database=databases, public=wire.front)
+    for node in bay.nodes.values():  # everything there is to say is said
+        settings = node.directory / "node.toml"
+        settings.write_text(
+            settings.read_text("utf-8").replace('log_level = "info"', 'log_level = "debug"'), "utf-8"
+        )
     with bay.running():
         narrator = Narrator(Silence())
         scenario.run(bay, narrator)
@@ -75,7 +80,10 @@ def test_every_crossing_ends_as_the_law_has_it_and_nobody_leaks(tmp_path: Path, 
             "6b": "notification_only",
         }
         check_logs(bay)
+        kept, read = secrets.of(bay, wire.seen()), secrets.places(bay)
     wire.close()
+    assert sum(name.endswith("on the wire") for name in kept) > 20 and len(kept) > 40
+    assert secrets.told(kept, read) == []
 
     receipts = [Path(c.receipt) for c in narrator.crossings if c.receipt]
     assert len(receipts) == len(scenario.CROSSINGS), "whatever the gate answered can be proven"

@@ -10,16 +10,13 @@ from importlib.util import find_spec
 from django.apps import apps
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
-from ninja import NinjaAPI
 
 import wantong
 from wantong.ground.http.auth import BearerToken, SessionOperator
-from wantong.ground.problems import Problem
-from wantong.node import health
+from wantong.node import health, openapi
 
-api = NinjaAPI(
+api = openapi.Api(
     title="Wantong node",
     version=wantong.__version__,
     urls_namespace="api",
@@ -27,14 +24,7 @@ api = NinjaAPI(
 )
 
 
-@api.exception_handler(Problem)
-def problem(request: HttpRequest, error: Problem) -> HttpResponse:
-    response = api.create_response(request, error.to_dict(), status=error.status)
-    response["Content-Type"] = "application/problem+json"
-    for name, value in error.headers.items():
-        response[name] = value
-    return response
-
+openapi.answer_problems(api)
 
 pages: list[URLPattern | URLResolver] = []
 urlpatterns: list[URLPattern | URLResolver] = [
