@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -34,7 +35,11 @@ def of(bay: Bay, seen: bytes) -> dict[str, bytes]:
 
 
 def _private(path: Path) -> list[bytes]:
-    text = path.read_text("utf-8").strip()
+    content = path.read_bytes()
+    try:
+        text = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        return [content, content.hex().encode(), base64.b64encode(content)]
     try:
         told = json.loads(text)
     except ValueError:
