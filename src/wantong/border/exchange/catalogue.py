@@ -22,8 +22,9 @@ class Metadata:
 
     Texts are language maps (``zh-hans zh-hant en pt``; at least one for the title). ``fields`` are its columns,
     ``{"name", "title"?, "type"?}``. ``is_open``: any recognised node may have it without asking. ``audience``: the
-    participant ids that may know of it, empty for all. ``facts`` are for the gate. ``offers`` replaces the plain
-    offer that is made otherwise. An ``id`` is made when none is given.
+    participant ids that may know of it, or ``role:…`` for all whose credentials make them that, empty for all.
+    ``facts`` are for the gate. ``offers`` replaces the plain offer that is made otherwise. An ``id`` is made when none
+    is given.
     """
 
     title: Mapping[str, str]

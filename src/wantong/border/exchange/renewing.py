@@ -24,6 +24,7 @@ from wantong.border.exchange.extension import incoming, json_object
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.trust import keys, renewal
 from wantong.border.trust import services as trust
+from wantong.border.trust.dcp import keys as did_keys
 from wantong.border.trust.models import Peer
 from wantong.ground import config, keyring
 from wantong.ground.log.keys import LOG_KEY, WITNESS_KEY, generate_keys
@@ -51,6 +52,7 @@ def begin(overlap: timedelta = OVERLAP) -> keyring.Rotation:
     def make(folder: Any) -> None:
         generate_keys(folder, node.participant_id)
         keys.make(folder, keys.PROTOCOL)
+        did_keys.generate(folder)
 
     rotation = keyring.read(node.keys)
     if rotation is not None and rotation.stage != "announced":

@@ -85,7 +85,7 @@ def test_our_own_document_reads_back():
 
 def test_a_retired_key_proves_what_it_signed_and_signs_nothing_new():
     old = ECKey.generate_key("P-256")
-    document = did.read(json.dumps(did.document(OWN, [KEY, old], {})).encode(), OWN)
+    document = did.read(json.dumps(did.document(OWN, [KEY], {}, [old])).encode(), OWN)
     assert did.method(document, f"#{old.thumbprint()}", did.ASSERTION)
     for relationship in (did.INVOCATION, did.AUTHENTICATION):
         with pytest.raises(Refused) as error:

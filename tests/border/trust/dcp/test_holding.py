@@ -27,6 +27,7 @@ from wantong.border.trust.dcp import (
 from wantong.border.trust.dcp.models import AcceptedIssuer, HeldCredential, Identity, IssuedCredential, Offer
 from wantong.border.trust.models import Peer
 from wantong.border.trust.verifiers import UnknownScheme, scheme_of
+from wantong.ground import keyring
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import NotAllowed, make_token
 from wantong.portal.services import make_operator
@@ -194,6 +195,39 @@ def test_only_good_credentials_about_this_node_are_kept(judge, issuer, here):
     assert services.store(OPERATOR, text) == services.store(OPERATOR, text + "\n")
     assert len(services.held(datetime.now(UTC))) == 1
     assert services.held(datetime.now(UTC) + timedelta(days=2)) == []
+
+
+def test_keys_are_changed_without_anybody_noticing(verifier, member, judge):
+    """What was signed before, during and after a change of keys is proven by the document of that moment."""
+    folder, now = judge.keys, datetime.now(UTC)
+    issued, tokens_given, signed = [], [], []
+
+    def step() -> None:
+        issued.append(services.issue(OPERATOR, verifier.did, MEMBER, {}, lifetime=timedelta(days=1)))
+        tokens_given.append(opener(verifier))
+        signed.append(scheme.keys.own().thumbprint())
+        document = did.read(json.dumps(services.own_document()).encode(), services.own_did())
+        for text in issued:
+            token = credentials.read(text).unproven
+            jose.prove(token, did.method(document, token.kid, did.ASSERTION).key)
+        assert ask(verifier).status_code == 200
+        did.method(document, f"#{signed[-1]}", did.INVOCATION)
+
+    step()
+    keyring.begin(folder, scheme.keys.generate, now)
+    step()
+    keyring.switch(folder)
+    step()
+    assert ask(verifier, access=tokens_given[0]).status_code == 200, "what was given out before still opens"
+    keyring.finish(folder, now)
+    step()
+    assert signed[0] == signed[1] != signed[2] == signed[3]
+    assert ask(verifier, access=tokens_given[0]).status_code == 401, (
+        "and no longer when the old key is put away"
+    )
+    document = did.read(json.dumps(services.own_document()).encode(), services.own_did())
+    with pytest.raises(services.Refused):
+        did.method(document, f"#{signed[0]}", did.INVOCATION)
 
 
 # --- what issuers bring ---------------------------------------------------------------------------------------------

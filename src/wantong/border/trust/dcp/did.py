@@ -80,19 +80,21 @@ def name(url: str) -> str:
     return ":".join(("did:web", host, *path))
 
 
-def document(did: str, keys: Sequence[Key], services: Mapping[str, str]) -> dict[str, Any]:
-    """The document of ``did``: the first key signs everything, the others still prove what they signed before."""
-    named = [f"{did}#{key.thumbprint()}" for key in keys]
+def document(
+    did: str, keys: Sequence[Key], services: Mapping[str, str], retired: Sequence[Key] = ()
+) -> dict[str, Any]:
+    """The document of ``did``: ``keys`` sign everything, ``retired`` ones still prove what they signed before."""
+    speaking, past = ([f"{did}#{key.thumbprint()}" for key in group] for group in (keys, retired))
     return {
         "@context": [*_CONTEXT, "https://w3id.org/dspace-dcp/v1.0/dcp.jsonld"],
         "id": did,
         "verificationMethod": [
             {"id": id, "type": "JsonWebKey", "controller": did, "publicKeyJwk": key.as_dict(private=False)}
-            for id, key in zip(named, keys, strict=True)
+            for id, key in zip([*speaking, *past], [*keys, *retired], strict=True)
         ],
-        INVOCATION: named[:1],
-        AUTHENTICATION: named[:1],
-        ASSERTION: named,
+        INVOCATION: speaking,
+        AUTHENTICATION: speaking,
+        ASSERTION: [*speaking, *past],
         "service": [
             {"id": f"{did}#{kind}", "type": kind, "serviceEndpoint": url} for kind, url in services.items()
         ],

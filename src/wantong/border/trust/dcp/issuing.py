@@ -149,7 +149,7 @@ def decide(actor: Actor, pid: str, *, grant: bool, reason: str = "") -> Issuance
         else:
             request.status, request.decided_by, request.reason = Status.REJECTED, actor.id, reason[:500]
             request.save(update_fields=["status", "decided_by", "reason"])
-            outbox.publish(TOPIC, f"dcp:{request.holder}", {"request": request.pid})
+            outbox.publish(TOPIC, f"dcp:{request.pid}", {"request": request.pid})
     return request
 
 
@@ -218,7 +218,7 @@ def _issue(request: IssuanceRequest, actor: Actor) -> None:
     ]
     request.status, request.decided_by = Status.ISSUED, actor.id
     request.save(update_fields=["texts", "status", "decided_by"])
-    outbox.publish(TOPIC, f"dcp:{request.holder}", {"request": request.pid})
+    outbox.publish(TOPIC, f"dcp:{request.pid}", {"request": request.pid})
 
 
 def _holder(authorization: str) -> str:

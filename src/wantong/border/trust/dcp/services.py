@@ -110,9 +110,8 @@ def check_type(type: str) -> None:
 def own_document() -> dict[str, Any]:
     """This node's DID document."""
     node = config.current()
-    key = keys.own()
     own = {did.CREDENTIAL_SERVICE: f"{node.url}/dcp", did.ISSUER_SERVICE: f"{node.url}/dcp/issuer"}
-    return did.document(own_did(), [key], own)
+    return did.document(own_did(), keys.speaking(), own, keys.retired())
 
 
 # --- whom this node believes --------------------------------------------------------------------------------------
@@ -364,7 +363,7 @@ def answer(authorization: str, body: bytes) -> dict[str, Any]:
     if token.access is None:
         raise Refused("token-no-access")
     # our own word comes first: without it no document of a stranger is fetched
-    allowed = access.read(token.access, key, did=own, verifier=token.issuer, now=now)
+    allowed = _allowed(token.access, own, token.issuer, now)
     wishes = messages.read_query(body)
     scheme.prove(token)
     if not scheme.use(token):
@@ -384,6 +383,17 @@ def answer(authorization: str, body: bytes) -> dict[str, Any]:
             if any(row.profile == profile for row in chosen)
         ]
     )
+
+
+def _allowed(text: str, own: str, verifier: str, now: datetime) -> frozenset[str]:
+    """What one of our access tokens opens to ``verifier``, by whichever key speaks for this node."""
+    signing, *others = keys.speaking()
+    try:
+        return access.read(text, signing, did=own, verifier=verifier, now=now)
+    except Refused:
+        for other in others:
+            return access.read(text, other, did=own, verifier=verifier, now=now)
+        raise
 
 
 def _chosen(
