@@ -93,6 +93,10 @@ def test_the_gate_decides_once_with_the_volume_and_nothing_before(peer, tmp_path
     declaration = Declaration.objects.get(transfer_id=process.id)
     assert declaration.state == "waiting" and declaration.service["volume"] == 5
     assert {r["id"] for r in declaration.waiting_for} >= {"catalogue:whitelist"}
+    counted = declaration.actions.get(act="decide").data["counts"]
+    assert counted["sensitive"] + counted["nonsensitive"] == 5, (
+        "as many persons as may be asked for, of twenty"
+    )
     with serving() as client:
         assert slug(Service(client, process).ask(0)) == "query-closed"
     allow()
