@@ -21,10 +21,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 import wantong
+from wantong.border.exchange import enforcement, terms
 from wantong.border.exchange import services as exchange
-from wantong.border.exchange import terms
 from wantong.border.exchange.catalogue import Metadata
-from wantong.border.exchange.models import Dataset
+from wantong.border.exchange.models import Dataset, ReceivedDataset
 from wantong.border.exchange.offshore import job as jobs
 from wantong.border.exchange.offshore import lineage, runner
 from wantong.border.exchange.offshore.models import Action, Item, Job, Run, Space
@@ -38,6 +38,7 @@ from wantong.border.exchange.offshore.problems import (
     Stale,
     UnknownSpace,
 )
+from wantong.border.exchange.problems import TermsUnmet
 from wantong.border.gate.declarations import ledger
 from wantong.border.gate.declarations.consignment import JURISDICTIONS
 from wantong.border.gate.declarations.models import Declaration, Direction, Holding
@@ -266,6 +267,8 @@ def perform(run_id: uuid.UUID | str) -> Run:
             lineage_of = [str(item.id) for item in tables.values()]
             for item_id in lineage_of:
                 lineage.roots(item_id, _space(space), _home())
+            for item in tables.values():
+                _use(item, run)
             output = draft / "result.csv"
             told = _run(job, {name: (path, kind) for name, (path, kind, _) in read.items()}, output)
             with output.open("rb") as file:
@@ -436,6 +439,19 @@ def _payload(item: Item) -> tuple[Path, str, str]:
     if held is None:
         raise _Failed(f"{item.name} is deleted: its term has ended")
     return Path(held.path), item.declaration.media_type, held.sha256
+
+
+def _use(item: Item, run: Run) -> None:
+    """That the agreement under which an admitted item came lets it be used once more; the same run is the same use."""
+    if item.declaration is None:
+        return
+    row = ReceivedDataset.objects.filter(transfer__id=item.declaration.transfer_id).first()
+    if row is None:
+        return  # it came without an agreement, declared by hand
+    try:
+        enforcement.take_out(row, f"offshore:{run.id}")
+    except TermsUnmet as problem:
+        raise _Failed(f"{item.name}: {problem.explain('en')['detail']}") from None
 
 
 def _stale(run: Run) -> bool:

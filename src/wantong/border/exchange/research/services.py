@@ -16,8 +16,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from wantong.border.exchange import enforcement, terms
 from wantong.border.exchange import services as exchange
-from wantong.border.exchange import terms
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.models import Audience, Dataset, Negotiation, Offer, ReceivedDataset
 from wantong.border.exchange.research import crate as crates
@@ -422,8 +422,8 @@ def pack_crate(actor: Actor, project_id: uuid.UUID | str, target: Path) -> None:
     """Write the project as an RO-Crate: what came from the partner and is held, what was released, the reviews with
     their receipts as far as the witnesses have seen them.
 
-    Data of ours is described, not packed: what left is what the gate made of it. Raises NotAllowed,
-    :class:`UnknownProject`.
+    Data of ours is described, not packed: what left is what the gate made of it. Each crate is a use of what came.
+    Raises NotAllowed, :class:`UnknownProject`, TermsUnmet.
     """
     require(actor, "declarer", "approver", "auditor")
     project = get(project_id)
@@ -508,6 +508,7 @@ def _held(project: Project) -> Iterable[crates.File]:
         ).first()
         if held is None:
             continue
+        enforcement.take_out(row, f"crate:{uuid.uuid4()}")
         about = {
             "name": _say(row.title) or row.dataset_id,
             "encodingFormat": row.media_type,
