@@ -128,9 +128,12 @@ class FaultyNode(BayNode):
     def fill_disk(self) -> None:
         """No file of the node can grow any more."""
         if self.mounted:
-            used = shutil.disk_usage(self.directory).used
-            _mount("-o", f"remount,size={used >> 10}k", self.directory)
-            return
+            for _ in range(50):
+                used = shutil.disk_usage(self.directory).used
+                with contextlib.suppress(subprocess.CalledProcessError):  # it has grown meanwhile
+                    _mount("-o", f"remount,size={used >> 10}k", self.directory)
+                    return
+            raise RuntimeError("its disk could not be filled")
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
