@@ -88,7 +88,9 @@ def asked(url: str, token: str) -> int:
         "--seed", os.environ.get("WANTONG_SEED", "1"), "--generation-database", "none", "--request-timeout", "30",
         "--workers", "2", "--suppress-health-check", "all", "--continue-on-failure", "--no-color",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
+    # what it remembers between runs goes with its folder
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=scratch)
     if done.returncode:
         print(done.stdout[-12_000:], done.stderr[-2000:])
     counted = re.findall(r"(?:Operations|Test cases|cases|passed|failed|unique failures).*", done.stdout)

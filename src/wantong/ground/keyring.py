@@ -117,7 +117,9 @@ def finish(folder: Path, now: datetime) -> None:
         if not (kept / UNTIL).exists():
             _replace(kept / UNTIL, now.astimezone(UTC).isoformat(timespec="seconds"))
         for following in sorted((folder / NEXT).glob("*.key")):
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(
+                FileExistsError, FileNotFoundError
+            ):  # a kind of key that is new has no old one
                 os.link(folder / following.name, kept / following.name)
             _sync(kept)
             following.replace(folder / following.name)

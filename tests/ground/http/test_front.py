@@ -106,7 +106,7 @@ class Served:
 @pytest.fixture
 def told() -> Limits:
     quick = replace(limits.read().connections, head_seconds=0.6, head_bytes=8192, idle_seconds=1, most=300)
-    return replace(limits.read({"rates": {"address": {"rate": 5, "burst": 10}}}), connections=quick)
+    return replace(limits.read({"rates": {"address": {"rate": 0.05, "burst": 10}}}), connections=quick)
 
 
 @pytest.fixture
