@@ -42,6 +42,13 @@ class RequestLog:
         return response
 
 
+class UnknownAddress(Problem):
+    """Nothing of the API answers there."""
+
+    slug = "unknown-address"
+    status = 404
+
+
 class Problems:
     """A :class:`Problem` becomes a page for people and ``application/problem+json`` for programs."""
 
@@ -49,18 +56,23 @@ class Problems:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        # an address that leads to no operation at all is answered by Django, with a page
+        page = response.headers.get("Content-Type", "").startswith("text/html")
+        if response.status_code == 404 and page and request.path.startswith("/api/"):
+            return answer(request, UnknownAddress(), page=False)
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return answer(request, error) if isinstance(error, Problem) else None
 
 
-def answer(request: HttpRequest, error: Problem) -> HttpResponse:
-    """A problem as the asker reads it."""
+def answer(request: HttpRequest, error: Problem, *, page: bool = True) -> HttpResponse:
+    """A problem as the asker reads it; without ``page`` always as a document."""
     lang = get_language() or "en"
-    if "text/html" in request.headers.get("Accept", ""):
-        page = {"problem": error.explain(lang)}
-        response = render(request, "wantong/problem.html", page, status=error.status)
+    if page and "text/html" in request.headers.get("Accept", ""):
+        said = {"problem": error.explain(lang)}
+        response = render(request, "wantong/problem.html", said, status=error.status)
     else:
         response = JsonResponse(
             error.to_dict(lang), status=error.status, content_type="application/problem+json"
