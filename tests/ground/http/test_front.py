@@ -224,6 +224,13 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(served: Served, c
     assert served.work.done == []
 
 
+@pytest.mark.parametrize("length", ["9" * 40, "-1", "x", "1_0", "0x10"])
+def test_a_length_that_cannot_be_is_refused_unread(served: Served, length: str):
+    said = served.talk(f"POST /en/scan HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+    assert said.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
+    assert served.work.done == []
+
+
 def test_bodies_of_every_size_come_in_whole(served: Served):
     for size in (1, 65536, 65537, 3_000_000):
         assert httpx.post(f"{served.url}/x", content=b"x" * size).json()["length"] == size

@@ -143,21 +143,3 @@ def test_api_needs_an_operator_and_known_words(client: Client, node, token) -> N
 
 def test_the_page_is_guarded_against_forged_posts(node) -> None:
     assert Client(enforce_csrf_checks=True).post("/en/scan", {"file": upload()}).status_code == 403
-
-
-@pytest.mark.parametrize("length", [str(10**10), "9" * 40, "-1", "x"])
-def test_a_giant_announced_is_refused_unread(client: Client, node, length: str) -> None:
-    class Never(io.RawIOBase):
-        def read(self, size: int = -1) -> bytes:
-            raise AssertionError("read")
-
-    answer = client.generic(
-        "POST",
-        "/en/scan",
-        b"",
-        content_type="multipart/form-data; boundary=x",
-        CONTENT_LENGTH=length,
-        **{"wsgi.input": Never()},
-    )  # type: ignore[arg-type]
-    assert answer.status_code == 413
-    assert json.loads(answer.content)["type"].endswith("body-too-large")
