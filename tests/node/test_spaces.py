@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(600),
 ]
-ROWS = "visitor,spent\n" + "".join(f"V{n:03},{n * 10}\n" for n in range(1, 41))
+ROWS = "visitor,day,spent\n" + "".join(f"V{n:03},2026-03-{n % 28 + 1:02},{n * 10}\n" for n in range(1, 41))
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,14 @@ def fetch(desk: Desk, pid: str) -> str:
 
     def agreed() -> str | None:
         seen = desk.get(f"/negotiations/{pid}")
-        assert seen["state"] != "TERMINATED", seen
+        assert seen["state"] != "TERMINATED", seen["reason"]
         return seen["agreement_id"] if seen["state"] == "FINALIZED" else None
 
     transfer = desk.act("/transfers", {"agreement_id": until(agreed, "an agreement")})
 
     def here() -> bool:
         seen = desk.get(f"/transfers/{transfer['id']}")
-        assert seen["state"] != "TERMINATED", seen
+        assert seen["state"] != "TERMINATED", seen["reason"]
         return any(row["transfer_id"] == transfer["id"] for row in desk.get("/received"))
 
     until(here, "the data")
@@ -68,7 +68,7 @@ def publish(
     clerk.publish(
         path,
         {
-            "id": name, "title": {"en": name}, "fields": [{"name": "visitor"}, {"name": "spent"}],
+            "id": name, "title": {"en": name}, "fields": [{"name": "visitor"}, {"name": "day"}, {"name": "spent"}],
             "media_type": "text/csv", "facts": facts,
         },
     )  # fmt: skip
@@ -77,7 +77,7 @@ def publish(
         item = clerk.act(
             "/whitelist",
             {
-                "dataset_id": name, "fields": {"visitor": "keep", "spent": "keep"}, "purpose": purpose, "receiver": receiver,
+                "dataset_id": name, "fields": {"visitor": "keep", "day": "keep", "spent": "keep"}, "purpose": purpose, "receiver": receiver,
                 "legal_basis": "contract", "valid_from": today.isoformat(),
                 "valid_until": (today + dt.timedelta(days=30)).isoformat(),
             },
@@ -96,7 +96,7 @@ def test_data_of_hong_kong_is_worked_on_in_guangdong_and_returns_by_law(bay, tmp
             "participant_id": hk.participant_id,
             "dataset_id": "visitors",
             "purpose": "analysis",
-            "fields": ["visitor", "spent"],
+            "fields": ["visitor", "day", "spent"],
         },
     )
     transfer = fetch(gd, process["pid"])
@@ -183,7 +183,8 @@ def test_two_institutions_review_release_receive_and_take_out_a_crate(bay, tmp_p
     until(known, "the project in Hong Kong")
     hk_officer.act(f"{there}/answer", {"agreed": True})
     release = hk.act(
-        f"{there}/releases", {"dataset_id": "cohort", "kind": "human_subjects", "fields": {"spent": "keep"}}
+        f"{there}/releases",
+        {"dataset_id": "cohort", "kind": "human_subjects", "fields": {"day": "keep", "spent": "keep"}},
     )
     with pytest.raises(Refused, match="research-reviews-missing"):
         hk_officer.act(f"/research/releases/{release['id']}/release")
@@ -200,9 +201,7 @@ def test_two_institutions_review_release_receive_and_take_out_a_crate(bay, tmp_p
     found = until(lambda: gd.get(there)["releases"], "the release in Guangdong")[0]
     process = gd.act(f"/research/releases/{found['id']}/fetch")
     transfer = fetch(gd, process["pid"])
-    assert gd.text(f"/received/{transfer}/data").splitlines()[:2] == ["spent", "10"], (
-        "only the field that was released"
-    )
+    assert gd.text(f"/received/{transfer}/data").splitlines()[:2] == ["day,spent", "2026-03-02,10"]
 
     answer = gd._client.get(f"/api{there}/crate")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
@@ -210,7 +209,7 @@ def test_two_institutions_review_release_receive_and_take_out_a_crate(bay, tmp_p
             entity["@id"]: entity for entity in json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
         }
         (data,) = [name for name in archive.namelist() if name.startswith("data/")]
-        assert archive.read(data).startswith(b"spent") and graph[data]["sha256"]
+        assert archive.read(data).startswith(b"day,spent") and graph[data]["sha256"]
     # the review is taken back on the other side: nothing more is released here
     gd_officer.act(
         f"{there}/reviews",
