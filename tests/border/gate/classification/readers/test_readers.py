@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable
@@ -458,3 +459,17 @@ def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
     columns, _, problems, _ = read(path)
     assert columns == {"phone": ["13800138000"]}
     assert [p.slug for p in problems] == ["file-wrong-extension"]
+
+
+def test_a_process_that_holds_more_than_a_thousand_files_reads_on(tmp_path: Path) -> None:
+    """select() knows no descriptor above 1023, and a busy node has them."""
+    book = openpyxl.Workbook()
+    book.active.append(["姓名", "电话"])
+    book.save(tmp_path / "a.xlsx")
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        chunks = list(open_path(tmp_path / "a.xlsx"))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    assert chunks and not [chunk for chunk in chunks if isinstance(chunk, ReadProblem)]

@@ -126,13 +126,14 @@ class Workshop:
 
     def _receive(self, connection: socket.socket, seconds: float) -> Message:
         deadline = time.monotonic() + seconds
+        waiting = select.poll()  # select() cannot wait for a descriptor above 1023
+        waiting.register(connection, select.POLLIN)
 
         def exactly(count: int) -> bytes:
             buffer = bytearray(count)
             view, filled = memoryview(buffer), 0
             while filled < count:
-                ready, _, _ = select.select([connection], [], [], max(0.0, deadline - time.monotonic()))
-                if not ready:
+                if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
                     raise _TimeOut
                 got = connection.recv_into(view[filled:])
                 if not got:
