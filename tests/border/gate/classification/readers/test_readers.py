@@ -465,6 +465,7 @@ def test_a_process_that_holds_more_than_a_thousand_files_reads_on(tmp_path: Path
     """select() knows no descriptor above 1023, and a busy node has them."""
     book = openpyxl.Workbook()
     book.active.append(["姓名", "电话"])
+    book.active.append(["陈大文", "13800138000"])
     book.save(tmp_path / "a.xlsx")
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
