@@ -30,7 +30,6 @@ def test_each_benchmark_is_tried():
     assert there - {"processor"} == SMALL.keys()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_runs(name: str, tmp_path: Path):
     # without Go on the path no peer is built: that takes longer than everything else here

@@ -16,7 +16,6 @@ from wantong.border.trust.dcp import did
 from wantong.node.bay import Bay
 
 pytestmark = [
-    pytest.mark.once,
     pytest.mark.processes,
     pytest.mark.slow,
     pytest.mark.xdist_group("processes"),
