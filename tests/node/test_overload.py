@@ -81,8 +81,8 @@ def test_ten_times_its_load_is_shed_and_nothing_acknowledged_is_lost(place):
     assert {status for status, *_ in storm.answers} <= {201, 429, 503} and not storm.broken
     assert storm.count(503) > 0 < storm.count(201)
     assert all("retry-after" in headers for status, _, headers, _ in storm.answers if status != 201)
-    # patience is two seconds; the rest is how long this machine takes for one
-    assert storm.p99(201) < 60
+    # nobody who is served has waited longer than patience allows
+    assert figures(url)['wantong_http_slowest_wait_seconds{process="web"}'] < 2.0 + 0.5
     # it recovers: within seconds everybody is served again
     wait_for(lambda: figures(url)['wantong_http_waiting{process="web"}'] == 0, seconds=10)
     after = load(url, lambda number: propose(number + 2_000_000), clients=4, seconds=0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -9,13 +10,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
-from tests.ground.http.load import load, request
+from tests.ground.http.load import load, numbered, request
 
 from wantong.ground.http import limits
 from wantong.ground.http.admission import Capacity
@@ -92,6 +95,10 @@ class Served:
         self._thread.join(20)
         self._socket.close()
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._server.servers[0].get_loop()
+
     def talk(self, sent: bytes, seconds: float = 10.0) -> bytes:
         """What the server says to raw bytes until it hangs up."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as line:
@@ -115,34 +122,47 @@ def served(tmp_path: Path, told: Limits) -> Iterator[Served]:
         yield served
 
 
-def test_ten_times_too_much_is_sent_away_in_time_and_what_was_taken_is_done(served: Served):
-    def make(number: int) -> bytes:
-        return request("POST", "/work", b"{}", X_Number=str(number))
+@pytest.fixture
+def crowded(tmp_path: Path, told: Limits) -> Iterator[Served]:
+    """With a node's own patience for heads: on a busy machine, hundreds of clients are slow without meaning harm."""
+    own = replace(told.connections, head_seconds=limits.read().connections.head_seconds)
+    with Served(tmp_path, replace(told, connections=own)) as served:
+        yield served
 
-    calm = load(served.url, make, clients=SLOTS, seconds=1.0)
+
+def waited(served: Served) -> float:
+    """The longest that anybody who was served has waited, in seconds."""
+    (line,) = [
+        line
+        for line in httpx.get(f"{served.url}/metrics").text.splitlines()
+        if line.startswith("wantong_http_slowest_wait_seconds{")
+    ]
+    return float(line.split()[1])
+
+
+def test_ten_times_too_much_is_sent_away_in_time_and_what_was_taken_is_done(crowded: Served):
+    calm = load(crowded.url, numbered, clients=SLOTS, seconds=1.0)
     assert calm.count(201) == len(calm.answers) > 0 and not calm.broken
-    storm: list = []
-    asking = threading.Thread(
-        target=lambda: storm.append(load(served.url, make, clients=10 * (SLOTS + 16), seconds=4.0))
-    )
-    asking.start()
-    health = []
-    while asking.is_alive():
-        begun = time.monotonic()
-        assert httpx.get(f"{served.url}/healthz", timeout=10).status_code == 200
-        health.append(time.monotonic() - begun)
-        time.sleep(0.1)
-    [storm] = storm
+    health = 0
+    with ProcessPoolExecutor(1, get_context("spawn")) as clients:  # clients that do not share this process's time
+        storming = clients.submit(load, crowded.url, numbered, clients=10 * (SLOTS + 16), seconds=4.0)
+        while not storming.done():
+            assert httpx.get(f"{crowded.url}/healthz", timeout=10).status_code == 200
+            health += 1
+            time.sleep(0.1)
+        storm = storming.result()
     assert {status for status, *_ in storm.answers} == {201, 503} and not storm.broken
-    assert storm.count(201) > 0 and storm.count(503) > 0
+    assert storm.count(503) > storm.count(201) > 0
     for status, _, headers, _ in storm.answers:
         assert status == 201 or (
             1 <= int(headers["retry-after"]) <= 30 and headers["content-type"] == "application/problem+json"
         )
-    assert served.work.most == SLOTS
-    # nobody who is served has waited longer than patience allows; the rest is how slow and how busy this machine is
-    assert storm.p99(201) < 30
-    assert health
+    assert crowded.work.most == SLOTS
+    # nobody who is served has waited longer than patience allows, by the server's own clock: how long he then takes to
+    # hear of it is how busy this machine is, which plays the clients too
+    assert waited(crowded) < 1.0 + 0.5
+    assert storm.count(201) > SLOTS + 16, "it goes on working after every place was taken"
+    assert health >= 3
     # acknowledged is done, and done once; what was sent away was never begun
     acknowledged = [
         sent.split(b"X-Number: ")[1].split(b"\r\n")[0].decode()
@@ -150,12 +170,12 @@ def test_ten_times_too_much_is_sent_away_in_time_and_what_was_taken_is_done(serv
         for status, _, _, sent in outcome.answers
         if status == 201
     ]
-    numbers = served.work.done
+    numbers = crowded.work.done
     assert sorted(acknowledged) == sorted(numbers)
     # and as soon as it is over, it is over
-    after = load(served.url, make, clients=SLOTS, seconds=0.5)
+    after = load(crowded.url, numbered, clients=SLOTS, seconds=0.5)
     assert after.count(201) == len(after.answers) > 0
-    figures = httpx.get(f"{served.url}/metrics").text
+    figures = httpx.get(f"{crowded.url}/metrics").text
     assert f'wantong_http_sent_away_total{{process="web",reason="overloaded"}} {storm.count(503)}' in figures
     assert 'wantong_http_waiting{process="web"} 0' in figures
 
@@ -183,6 +203,25 @@ def test_who_says_nothing_or_drips_his_head_is_cut_off_and_others_are_served(ser
         line.close()
     assert time.monotonic() - begun < 8
     assert served.work.done == [""]
+
+
+def test_a_head_that_came_while_the_server_was_busy_is_not_late(served: Served, told: Limits):
+    bell, rings = socket.socketpair()
+    with bell, rings, socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
+        assert httpx.get(f"{served.url}/healthz").status_code == 200  # by now the line is taken, and its time runs
+        busy = threading.Event()
+
+        def work() -> None:
+            """Too much at once, while sockets are read: what comes meanwhile is only read after the timers."""
+            busy.set()
+            time.sleep(2 * told.connections.head_seconds)
+            served.loop.remove_reader(rings.fileno())
+
+        served.loop.call_soon_threadsafe(served.loop.add_reader, rings.fileno(), work)
+        bell.send(b"!")
+        assert busy.wait(5)
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize(

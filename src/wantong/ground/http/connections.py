@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from wantong.ground.http.limits import Connections
 from wantong.ground.problems import TYPE_BASE
 
+LAST_LOOK = 0.05  # seconds: any time that is not none makes the loop ask the sockets once more
+
 
 class Connection(HttpToolsProtocol):
     """One connection; make a class with its bounds by :func:`bounded`.
@@ -75,9 +77,11 @@ class Connection(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(
-                self.bounds.head_seconds, self._refuse, 408, "head-too-slow"
-            )
+            self._head_timer = self.loop.call_later(self.bounds.head_seconds, self._last_look)
+
+    def _last_look(self) -> None:
+        """Time is up. The loop runs late timers before it reads: what has arrived while it was busy is read first."""
+        self._head_timer = self.loop.call_later(LAST_LOOK, self._refuse, 408, "head-too-slow")
 
     def _head_arrived(self) -> None:
         if self._head_timer is not None:
