@@ -21,7 +21,7 @@ $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock
 up: $(VENV)/.installed  ## start three nodes, run the crossings, stay up (ONCE=1: exit when they are done)
 	@$(BIN)/wantong up $(if $(ONCE),--once) $(if $(JSON),--json)
 
-test: $(VENV)/.installed-test  ## the whole suite, on SQLite and on PostgreSQL
+test: $(VENV)/.installed-test  ## the whole suite; what can reach a database on both
 	@tools/test $(ARGS)
 
 lint: $(VENV)/.installed-test  ## style, types, floors

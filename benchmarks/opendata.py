@@ -98,6 +98,7 @@ def main() -> None:
 
 
 def run(folder: Path, sizes: list[int], requests: int, rows: int) -> list[dict[str, Any]]:
+    os.environ["WANTONG_TEST_DATABASE"] = f"sqlite:{folder / 'db.sqlite3'}"
     import django
 
     django.setup()
@@ -110,7 +111,6 @@ def run(folder: Path, sizes: list[int], requests: int, rows: int) -> list[dict[s
 
     logging.configure("warning", "benchmark")
     settings.WANTONG = dataclasses.replace(settings.WANTONG, directory=folder)
-    settings.DATABASES["default"]["NAME"] = str(folder / "db.sqlite3")
     call_command("migrate", verbosity=0)
     table = a_table(folder, rows)
     client, figures, there = Client(), [], 1

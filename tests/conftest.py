@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,26 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def tested_database() -> str:
+    """The database that this run is about, for tests that give it to nodes of their own; empty means SQLite."""
+    return os.environ.get("WANTONG_TEST_DATABASE", "")
+
+
+def pytest_collection_modifyitems(config, items):
+    """On another database than SQLite, what cannot reach it is not played again: no test meets a database but by these."""
+    if not os.environ.get("WANTONG_TEST_DATABASE"):
+        return
+    kept, left = [], []
+    for item in items:
+        reaches = item.get_closest_marker("django_db") or {"db", "transactional_db", "tested_database"} & set(
+            item.fixturenames
+        )
+        (kept if reaches else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture

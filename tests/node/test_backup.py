@@ -53,9 +53,9 @@ def running(folder: Path):  # noqa: F811
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path):
+def elsewhere(tmp_path: Path, tested_database: str):
     """An empty database that the node does not use: on PostgreSQL if the suite has one, else a file."""
-    url = os.environ.get("WANTONG_TEST_DATABASE", "")
+    url = tested_database
     if not url:
         yield f"sqlite:{tmp_path}/elsewhere.sqlite3"
         return

@@ -33,9 +33,9 @@ class Silence:
 
 
 @pytest.fixture
-def databases():
+def databases(tested_database: str):
     """Nothing on SQLite; on PostgreSQL a database for each node."""
-    with killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as urls:
+    with killing.databases(tested_database) as urls:
         yield urls
 
 

@@ -58,14 +58,14 @@ def play(bay: Bay, number: str) -> Crossing:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+def played(tmp_path_factory: pytest.TempPathFactory, tested_database: str) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("killed")
     temporary = folder / "tmp"
     temporary.mkdir()
     bay = Bay(folder / "bay")
     with (
         pytest.MonkeyPatch.context() as patch,
-        killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as urls,
+        killing.databases(tested_database) as urls,
     ):
         patch.setenv("TMPDIR", str(temporary))
         bay.make(any_port=True, database=urls)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from click.testing import CliRunner
 from tests.node import killing
@@ -22,8 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def databases():
-    with killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as urls:
+def databases(tested_database: str):
+    with killing.databases(tested_database) as urls:
         yield urls
 
 

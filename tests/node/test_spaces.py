@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +27,8 @@ ROWS = "visitor,day,spent\n" + "".join(f"V{n:03},2026-03-{n % 28 + 1:02},{n * 10
 
 
 @pytest.fixture(scope="module")
-def bay(tmp_path_factory) -> Iterator[Bay]:
-    with killing.databases(os.environ.get("WANTONG_TEST_DATABASE", "")) as databases:
+def bay(tmp_path_factory, tested_database: str) -> Iterator[Bay]:
+    with killing.databases(tested_database) as databases:
         made = Bay(tmp_path_factory.mktemp("spaces") / "bay")
         made.make(any_port=True, database=databases)
         with made.running():

@@ -144,7 +144,9 @@ def test_ten_times_too_much_is_sent_away_in_time_and_what_was_taken_is_done(crow
     calm = load(crowded.url, numbered, clients=SLOTS, seconds=1.0)
     assert calm.count(201) == len(calm.answers) > 0 and not calm.broken
     health = 0
-    with ProcessPoolExecutor(1, get_context("spawn")) as clients:  # clients that do not share this process's time
+    with ProcessPoolExecutor(
+        1, get_context("spawn")
+    ) as clients:  # clients that do not share this process's time
         storming = clients.submit(load, crowded.url, numbered, clients=10 * (SLOTS + 16), seconds=4.0)
         while not storming.done():
             assert httpx.get(f"{crowded.url}/healthz", timeout=10).status_code == 200
@@ -208,7 +210,9 @@ def test_who_says_nothing_or_drips_his_head_is_cut_off_and_others_are_served(ser
 def test_a_head_that_came_while_the_server_was_busy_is_not_late(served: Served, told: Limits):
     bell, rings = socket.socketpair()
     with bell, rings, socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
-        assert httpx.get(f"{served.url}/healthz").status_code == 200  # by now the line is taken, and its time runs
+        assert (
+            httpx.get(f"{served.url}/healthz").status_code == 200
+        )  # by now the line is taken, and its time runs
         busy = threading.Event()
 
         def work() -> None:

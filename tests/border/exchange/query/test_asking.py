@@ -125,6 +125,17 @@ def test_a_token_that_has_expired_is_renewed(plane, peer, node):
     assert ask().records == [{"name": "name of P3"}]
 
 
+def test_a_data_plane_whose_name_leads_inside_is_not_called(plane, peer, monkeypatch):
+    monkeypatch.setattr("wantong.ground.http.reach.lookup", lambda host, port: ["10.0.0.5"])
+    peer.row.data_url = "http://data.gd.example"
+    peer.row.save()
+    address = messages.data_address(f"{peer.row.data_url}/query/{TRANSFER}", "token")
+    Transfer.objects.update(data_address=address)
+    with pytest.raises(PeerMisbehaves, match="NotPermitted"):
+        ask()
+    assert Question.objects.get().outcome == "peer-misbehaves", "noted before, settled after"
+
+
 def test_limits_are_told_as_they_are(peer, node):
     parcel(node, per_day=1)
     with serving(node) as client:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from wantong.border.exchange.problems import PeerMisbehaves, PeerRefused, PeerUnreachable
 from wantong.border.exchange.query import problems
 from wantong.ground.http.fetch import Fetcher, FetchFailed
+from wantong.ground.http.reach import EVERYWHERE, Reach
 from wantong.ground.log.identifiers import uuid7
 from wantong.ground.problems import TYPE_BASE, Problem
 
@@ -49,9 +50,11 @@ def ask(
     purpose: str,
     fields: Sequence[str],
     peer: str = "",
+    reach: Reach = EVERYWHERE,
     timeout: float = TIMEOUT,
 ) -> Answer:
-    """One person's record. An answer with anything in it that was not asked for is refused whole.
+    """One person's record. An answer with anything in it that was not asked for is refused whole, and nothing is
+    called that ``reach`` does not permit.
 
     Raises PeerUnreachable, PeerMisbehaves, PeerRefused, and the problem that the other node names, with ``entry`` and
     ``salt`` among its params if the call is in its log.
@@ -60,9 +63,9 @@ def ask(
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     body = json.dumps(question, ensure_ascii=False).encode()
     try:
-        reply = _http().request("POST", endpoint, body, headers=headers, limit=LARGEST, deadline=timeout)
+        reply = _http(reach).request("POST", endpoint, body, headers=headers, limit=LARGEST, deadline=timeout)
     except FetchFailed as failure:
-        if failure.reason in ("too-large", "address"):
+        if failure.reason in ("too-large", "address", "forbidden"):
             raise PeerMisbehaves(peer=peer, reason=failure.cause or failure.reason) from None
         raise PeerUnreachable(peer=peer, reason=failure.cause) from None
     entry, salt = reply.headers.get("wantong-entry", ""), reply.headers.get("wantong-salt", "")
@@ -106,5 +109,5 @@ def _problem(status: int, told: Any, logged: dict[str, str], peer: str) -> Probl
 
 
 @cache
-def _http() -> Fetcher:
-    return Fetcher(connect=5.0)
+def _http(reach: Reach) -> Fetcher:
+    return Fetcher(connect=5.0, reach=reach)

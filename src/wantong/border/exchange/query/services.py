@@ -294,6 +294,7 @@ def _ask(process: Transfer, subject: str, case: str, purpose: str, wanted: tuple
                 purpose=purpose,
                 fields=wanted,
                 peer=process.peer.participant_id,
+                reach=process.peer.reach,
             )
         except TokenRefused:
             if again:
