@@ -566,34 +566,82 @@ def test_a_directory_of_many_entries_is_read_page_by_page(listed, django_assert_
 # --- queries ----------------------------------------------------------------------------------------------------
 
 
-def test_a_grant_for_queries_opens_a_query_service_and_no_file(peer, bodies, tmp_path, drain):
+@pytest.fixture
+def asked_for_queries(peer, bodies, tmp_path, drain):
+    """Residents are in the directory, another node asks for queries, and is granted what the test says."""
     from tests.border.gate import scene
 
     from wantong.border.exchange.catalogue import Metadata
 
-    exchange.publish_dataset(
-        CHAN, scene.residents(tmp_path / "r.csv", 6),
-        Metadata(id="residents", title={"en": "Residents"}, fields=[{"name": n} for n in scene.COLUMNS],
-                 media_type="text/csv", subject_column=scene.COLUMNS[0], facts=scene.facts(n_sensitive=1)),
-    )  # fmt: skip
-    directory.enter(CHAN, "residents", body="gd-stats", sharing="conditional", ground={"en": "case by case"},
-                    masks={scene.COLUMNS[0]: "tokenise"})  # fmt: skip
-    other = Other(peer)
-    other.say("ask", wish=wish(delivery="query", volume=5, case="claim 7").to_dict(), dataset_id="residents")
-    services.endorse(LEI, other.request, "yes")
-    services.approve(HO, other.request, "yes")
-    drain()
-    talk = negotiate(peer, other, drain, target="residents", permission=None)
+    def make(fields=(), masks=None):
+        exchange.publish_dataset(
+            CHAN, scene.residents(tmp_path / "r.csv", 6),
+            Metadata(id="residents", title={"en": "Residents"}, fields=[{"name": n} for n in scene.COLUMNS],
+                     media_type="text/csv", subject_column=scene.COLUMNS[0], facts=scene.facts(n_sensitive=1)),
+        )  # fmt: skip
+        directory.enter(CHAN, "residents", body="gd-stats", sharing="conditional", ground={"en": "case by case"},
+                        masks={scene.COLUMNS[0]: "tokenise"})  # fmt: skip
+        other = Other(peer)
+        told = wish(delivery="query", volume=5, case="claim 7", basis="consent").to_dict()
+        other.say("ask", wish=told, dataset_id="residents")
+        services.endorse(LEI, other.request, "yes")
+        services.approve(HO, other.request, "yes", fields=fields, masks=masks)
+        drain()
+        return other, negotiate(peer, other, drain, target="residents", permission=None).agreement_id
+
+    return make
+
+
+def test_a_grant_for_queries_opens_a_query_service_and_no_file(peer, asked_for_queries, drain):
+    other, agreement = asked_for_queries()
     assert get(other.request).state == "in_force"
-    file = transfer(peer, talk.agreement_id, drain)
+    file = transfer(peer, agreement, drain)
     file.refresh_from_db()
     assert file.state == "TERMINATED" and not file.declaration_id, "what was granted is no file"
-    service = transfer(peer, talk.agreement_id, drain, crossing.QUERY_FORMAT)
+    service = transfer(peer, agreement, drain, crossing.QUERY_FORMAT)
     service.refresh_from_db()
     assert service.declaration_id and service.state != "TERMINATED", (
         "before the gate, which decides by the law"
     )
     assert get(other.request).actions.get(act="consign").data["mode"] == "service"
+
+
+@pytest.mark.parametrize("end", ["withdraw", "revoke", "expire"])
+def test_queries_need_no_grant_of_the_number_that_they_are_asked_with(
+    peer, asked_for_queries, drain, node, end, monkeypatch
+):
+    from tests.border.gate import scene
+
+    from wantong.border.gate.declarations.models import Declaration
+    from wantong.border.gate.whitelist.models import WhitelistItem
+
+    number, name, kind, _ = scene.COLUMNS
+    scene.agree([scene.resident(1)], dataset_id="residents", purpose="traffic_planning",
+                receiver=peer.participant_id, fields=(name, kind))  # fmt: skip
+    other, agreement = asked_for_queries((name, kind), {name: "partial"})
+    service = transfer(peer, agreement, drain, crossing.QUERY_FORMAT)
+    item = WhitelistItem.objects.get(id=get(other.request).whitelist_item)
+    assert item.fields == {number: "tokenise", name: "partial", kind: "keep"}
+    declaration = Declaration.objects.get(transfer_id=service.id)
+    assert declaration.fields == [name, kind], "and nothing else is answered with"
+    declaration = scene.confirm(declaration, HO)
+    assert declaration.state == "released", declaration.waiting_for
+    service.refresh_from_db()
+    assert service.state == "STARTED" and outgoing.ready(node.outgoing, service.id)
+    # the end of the grant is the end of the service, and the other node is told so
+    if end == "withdraw":
+        other.say("withdraw")
+    elif end == "revoke":
+        services.revoke(HO, other.request, "the matter is closed")
+        assert outgoing.ready(node.outgoing, service.id) is None, "at once"
+    else:
+        later = timezone.localdate() + dt.timedelta(days=91)
+        monkeypatch.setattr(timezone, "localdate", lambda *_: later)
+        services.expire(other.request)
+    drain()
+    service.refresh_from_db()
+    assert service.state == "TERMINATED" and outgoing.ready(node.outgoing, service.id) is None
+    assert "TransferTerminationMessage" in [m.get("@type") for _, m in peer.received if m]
 
 
 # --- rating, errors, log ----------------------------------------------------------------------------------------

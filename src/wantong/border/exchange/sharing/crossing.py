@@ -20,7 +20,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.exchange import blobs, messages, negotiation, terms, transfer
+from wantong.border.exchange import blobs, exporting, messages, negotiation, terms, transfer
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
 from wantong.border.exchange.models import Dataset, Negotiation, Offer, Process, Transfer
@@ -35,6 +35,7 @@ from wantong.border.gate.declarations import deliverable
 from wantong.border.gate.declarations.consignment import Consignment
 from wantong.border.gate.declarations.models import Declaration, Holding
 from wantong.border.gate.whitelist import services as whitelist
+from wantong.border.gate.whitelist.catalogue import PSEUDONYM
 from wantong.ground import config, drafts
 from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
@@ -69,7 +70,7 @@ def granted(request: Request, now: Projection, people: tuple[Actor, Actor]) -> N
     item = whitelist.propose(
         people[0],
         dataset_id=request.dataset_id,
-        fields=dict(now.grant.masks),
+        fields=_released(Dataset.objects.get(id=request.dataset_id), now.grant),
         purpose=now.grant.purpose,
         receiver=request.peer.participant_id,
         legal_basis=now.wish.basis,
@@ -80,6 +81,18 @@ def granted(request: Request, now: Projection, people: tuple[Actor, Actor]) -> N
     whitelist.approve(people[1], item.id, f"request {request.id}")
     request.whitelist_item = item.id
     request.save(update_fields=["whitelist_item"])
+
+
+def _released(dataset: Dataset, grant: Grant) -> dict[str, str]:
+    """The fields of the whitelist item behind a grant, with their masks.
+
+    Queries are asked with the number of a person, so that it need not be among what is granted. But where data goes on
+    consent the gate wants it said that the number itself never goes (``docs/capabilities/whitelist.md``). The agreement has
+    the granted fields only, and the service answers with no others: not even the token leaves.
+    """
+    if grant.delivery == codes.QUERY and dataset.subject_column:
+        return {dataset.subject_column: PSEUDONYM, **grant.masks}
+    return dict(grant.masks)
 
 
 def supply(process: Transfer, dataset: Dataset, papers: Consignment) -> Consignment:
@@ -123,6 +136,18 @@ def supply(process: Transfer, dataset: Dataset, papers: Consignment) -> Consignm
     path = blobs.path(config.current().blobs, str(parcel["payload"]))
     media_type = "text/csv" if parcel["mode"] == "changes" else papers.media_type
     return dataclasses.replace(papers, path=path, media_type=media_type)
+
+
+def close(request: Request, why: str) -> None:
+    """End the query services under a request of another node (locked), which it is told. Nothing is asked of them any more.
+
+    A file that has not left is taken back by the whitelist alone: who has just fetched it must still be able to say so.
+    """
+    services = Transfer.objects.filter(
+        agreement_id=request.agreement_id, peer=request.peer, role=PROVIDER, format=QUERY_FORMAT
+    )
+    for process in services.exclude(state__in=transfer.MACHINE.final):
+        exporting.end(process.pid, why)
 
 
 def _format(grant: Grant) -> str:

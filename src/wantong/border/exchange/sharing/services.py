@@ -337,6 +337,8 @@ def end_of_use(request: Request, before: Projection, why: str) -> None:
         item = whitelist.get(request.whitelist_item)
         if item.state == "approved":
             whitelist.revoke(SHARING, item.id, f"request {request.id}: {why}")
+    if request.side == Side.OWNER and request.agreement_id:
+        crossing.close(request, why)
     if request.side == Side.BOTH:
         crossing.discard(before.parcels)
 
