@@ -315,7 +315,7 @@ def _consignment(process: Transfer, manifest: Manifest) -> Consignment:
         fields = terms.fields_of(agreement.policy)
     if process.peer.foreign and not fields:
         # nobody has said which: the gate looks at all that came
-        fields = list(deliverable.header(incoming(process) / "payload"))
+        fields = list(deliverable.header(incoming(process) / "payload", manifest.media_type))
     return Consignment(
         dataset_id=agreement.dataset_id,
         title=_title(agreement.title) or _title(waybill.get("title")) or agreement.dataset_id,

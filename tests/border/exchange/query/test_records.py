@@ -84,12 +84,18 @@ def test_the_index_holds_what_a_file_of_the_same_release_would_hold(rows, masks,
         (place / "file").mkdir()
         (place / "index").mkdir()
         payload, _, _ = deliverable.make(
-            source, place / "file", columns=columns, keep_row=None, masks=profile, key=key
+            source,
+            place / "file",
+            source_type="text/csv",
+            columns=columns,
+            keep_row=None,
+            masks=profile,
+            key=key,
         )
         expected = list(csv.DictReader(io.StringIO(payload.read_text("utf-8"), newline="")))
         people = {f"P{n}": commitment(f"P{n}") for n in range(len(rows))}
         node = config.current()
-        task = Task("t", source, columns, profile, key, "id", people, {}, False)
+        task = Task("t", source, "text/csv", columns, profile, key, "id", people, {}, False)
         made = StandingRecords().make(task, place / "index")
         assert made.rows == len(rows)
         assert sorted(path.name for path in (place / "index").iterdir()) == [records.RECORDS, "standing"]

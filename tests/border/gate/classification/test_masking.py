@@ -320,6 +320,16 @@ def test_select_of_a_column_that_is_not_there_writes_nothing(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_select_from_a_table_of_one_column(tmp_path: Path) -> None:
+    source = tmp_path / "payload"
+    source.write_text('note\n"Li, Wei"\nfoo\n')
+    with pytest.raises(NotWritable):
+        select(source, tmp_path / "b", columns=["note"])
+    report = select(source, tmp_path / "b", columns=["note"], media_type="text/csv")
+    assert (report.format, report.rows_out) == ("csv", 2)
+    assert (tmp_path / "b").read_text() == source.read_text()
+
+
 # ---- what must not happen
 
 

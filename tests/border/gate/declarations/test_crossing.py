@@ -32,6 +32,7 @@ from tests.border.gate.scene import (
     write_csv,
 )
 
+from wantong.border.gate.classification.masking import NotWritable
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import counts, outgoing, pictures, services, steps
 from wantong.border.gate.declarations import problems as p
@@ -39,7 +40,7 @@ from wantong.border.gate.declarations.models import Declaration
 from wantong.border.gate.declarations.services import Document
 from wantong.border.gate.rules import FactsProblem, RuleBase
 from wantong.border.gate.whitelist import services as whitelist
-from wantong.ground import actors
+from wantong.ground import actors, config
 from wantong.ground.actors import Actor
 from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
@@ -247,8 +248,6 @@ def test_what_a_killed_process_left_of_a_delivered_parcel_or_of_an_upload_is_rem
 
 
 def _outgoing():
-    from wantong.ground import config
-
     return config.current().outgoing
 
 
@@ -257,6 +256,22 @@ def test_data_about_nobody_is_released_at_once(told, in_hong_kong, tmp_path):
     declaration = run(services.declare(CHAN, statistics(tmp_path)))
     assert (declaration.state, declaration.route) == ("released", "no_statutory_formality")
     assert acts(declaration) == ["declare", "classify", "decide", "release"]
+
+
+def test_one_column_alone_crosses(told, in_hong_kong, tmp_path):
+    """Without a delimiter it looks like lines of text, and a payload has no name: its media type tells."""
+    open_data()
+    papers = statistics(tmp_path, fields=("control_point",))
+    way_out = run(services.declare(CHAN, papers))
+    parcel = outgoing.claim(_outgoing(), way_out.transfer_id)
+    assert read_csv(parcel.payload) == [["control_point"], *[["Lo Wu"]] * 28]
+
+    again = dataclasses.replace(
+        papers, path=parcel.payload.rename(tmp_path / "payload"), transfer_id="urn:uuid:again"
+    )
+    with pytest.raises(NotWritable):
+        services.declare(CHAN, dataclasses.replace(again, media_type="text/plain"))
+    assert run(services.declare(CHAN, again)).state == "released"
 
 
 def test_open_data_covers_nothing_personal(told, in_hong_kong, tmp_path):

@@ -45,14 +45,20 @@ class StandingRecords:
         if task.subject not in columns:
             columns.append(task.subject)
             masks[task.subject] = KEEP
-        table, _, _ = deliverable.make(
-            task.source, folder, columns=columns, keep_row=note, masks=masks, key=task.key
+        table, media_type, _ = deliverable.make(
+            task.source,
+            folder,
+            source_type=task.media_type,
+            columns=columns,
+            keep_row=note,
+            masks=masks,
+            key=task.key,
         )
         try:
             secret = records.service_secret(
                 gate_keys.secret(config.current().keys, "query"), task.transfer_id
             )
-            rows = zip(identifiers, _values(table, task.columns), strict=True)
+            rows = zip(identifiers, _values(table, media_type, task.columns), strict=True)
             total = records.build(folder, rows, secret=secret, commitments=task.persons)
         except records.TooManyRows:
             raise NotOneRecord(limit=records.MOST_ROWS) from None
@@ -106,7 +112,7 @@ class QueryFormat:
         return services.metered(process)
 
 
-def _values(table: Path, columns: Sequence[str]) -> Iterator[Sequence[str]]:
+def _values(table: Path, media_type: str, columns: Sequence[str]) -> Iterator[Sequence[str]]:
     """The rows of a deliverable, in its order."""
     found: list[Sequence[str]] = []
 
@@ -114,5 +120,5 @@ def _values(table: Path, columns: Sequence[str]) -> Iterator[Sequence[str]]:
         found.append([row[name] for name in columns])
         return False
 
-    deliverable.each_row(table, note)
+    deliverable.each_row(table, note, media_type)
     return iter(found)

@@ -535,7 +535,7 @@ def bring_in(actor: Actor, project_id: uuid.UUID | str, path: Path) -> list[Data
         tables = []
         for part in crate.parts:
             try:
-                tables.append((part, deliverable.header(part.source)))
+                tables.append((part, deliverable.header(part.source, part.encoding_format)))
             except Problem:
                 continue  # a picture, a paper: no table, so nothing that could be released by its fields
         if not tables:

@@ -205,7 +205,10 @@ def _table(
     def read(version: Version) -> dict[changes.Key, dict[str, str]] | None:
         try:
             return directory.rows_of(
-                blobs.path(config.current().blobs, version.sha256), listing.key, list(fields)
+                blobs.path(config.current().blobs, version.sha256),
+                listing.key,
+                list(fields),
+                dataset.media_type,
             )
         except changes.NotAKey:
             return None
@@ -264,7 +267,8 @@ def row_of(request: Request, now: Projection, commitment: str) -> dict[str, str]
         if not found and commitment in (changes.digest(salt, plain), changes.digest(salt, seen)):
             found.append(dict(row))
 
-    directory.each(blobs.path(config.current().blobs, listing.dataset.sha256), look)
+    dataset = listing.dataset
+    directory.each(blobs.path(config.current().blobs, dataset.sha256), look, dataset.media_type)
     return found[0] if found else None
 
 
@@ -449,26 +453,31 @@ def rows(actor_bodies: Sequence[str], request: Request) -> dict[changes.Key, dic
     found: dict[changes.Key, changes.Row] = {}
     for name in chain:
         parcel = now.parcels[name]
-        part = directory.rows_of(_held(request, name), parcel["key"], list(now.grant.fields))
+        held = _held(request, name)
+        part = directory.rows_of(
+            Path(held.path), parcel["key"], list(now.grant.fields), held.declaration.media_type
+        )
         found = changes.merge(found, part, parcel.get("removed", ()), salt)
     if changes.state(found) != now.parcels[chain[-1]]["state"]:
         raise UnknownDelivery(delivery=chain[-1])
     return {name: dict(row) for name, row in found.items()}
 
 
-def _held(request: Request, delivery: str) -> Path:
-    """Where the gate keeps the data of a delivery. Raises UnknownDelivery."""
+def _held(request: Request, delivery: str) -> Holding:
+    """What the gate keeps of a delivery. Raises UnknownDelivery."""
     process = Transfer.objects.filter(
         role=CONSUMER, counterpart_pid=f"urn:uuid:{delivery}", agreement_id=request.agreement_id
     ).first()
     held = (
-        Holding.objects.filter(declaration=process.declaration_id, deleted_at=None).first()
+        Holding.objects.select_related("declaration")
+        .filter(declaration=process.declaration_id, deleted_at=None)
+        .first()
         if process and process.declaration_id
         else None
     )
     if held is None:
         raise UnknownDelivery(delivery=delivery)
-    return Path(held.path)
+    return held
 
 
 # --- bodies of one node ------------------------------------------------------------------------------------------
@@ -493,6 +502,7 @@ def hand(request_id: str, cause: str) -> None:
         payload, media_type, report = deliverable.make(
             source,
             draft,
+            source_type=dataset.media_type,
             columns=now.grant.fields,
             keep_row=_willing(request, now, dataset, source),
             masks=now.grant.masks,
@@ -526,7 +536,7 @@ def _willing(
     subject = dataset.subject_column
     if not subject or now.wish is None or now.grant is None or now.wish.basis != "consent":
         return None
-    persons = consent.commitments(deliverable.column(source, subject))
+    persons = consent.commitments(deliverable.column(source, subject, dataset.media_type))
     permitted = consent.permitted(
         dataset_id=dataset.id,
         subjects=set(persons.values()),

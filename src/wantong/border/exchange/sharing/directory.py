@@ -123,11 +123,11 @@ def enter(
     for name, texts in (("unit", unit), ("ground", ground)):
         _texts(name, texts or {}, BadListing, empty=True)
     path = blobs.path(config.current().blobs, dataset.sha256)
-    found = _findings(path, columns)
+    found = _findings(path, columns, dataset.media_type)
     rule = codes.type_of(sharing)
     if not rule["personal"] and (dataset.subject_column or any(f.about == "person" for f in found)):
         raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
-    measured = _measure(path, dataset.fields, found)
+    measured = _measure(path, dataset.fields, found, dataset.media_type)
     begin()  # the data has been read
     with transaction.atomic():
         now = timezone.now()
@@ -209,15 +209,15 @@ def publish_version(actor: Actor, dataset_id: str, path: Path) -> Version:
     member(actor, listing.body_id)
     dataset = listing.dataset
     columns = [str(column["name"]) for column in dataset.fields]
-    header = deliverable.header(path)
+    header = deliverable.header(path, dataset.media_type)
     if set(header) != set(columns):
         raise BadListing(
             reason=f"its columns are not those of the dataset: {', '.join(sorted(set(header) ^ set(columns)))[:300]}"
         )
-    found = _findings(path, columns)
+    found = _findings(path, columns, dataset.media_type)
     if not codes.type_of(listing.sharing)["personal"] and any(f.about == "person" for f in found):
         raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
-    measured = _measure(path, dataset.fields, found)
+    measured = _measure(path, dataset.fields, found, dataset.media_type)
     with path.open("rb") as file:
         blob = blobs.store(config.current().blobs, file)
     differs = _summary(listing, newest(dataset_id), path) if listing.key else None
@@ -398,14 +398,16 @@ def _folded(text: str) -> str:
 # --- measuring --------------------------------------------------------------------------------------------------
 
 
-def _findings(path: Path, columns: Collection[str]) -> list[Finding]:
-    return findings.certain(scan([path]), columns)
+def _findings(path: Path, columns: Collection[str], media_type: str) -> list[Finding]:
+    return findings.certain(scan([path], media_type=media_type), columns)
 
 
-def _measure(path: Path, fields: Sequence[Mapping[str, Any]], found: Sequence[Finding]) -> quality.Measured:
+def _measure(
+    path: Path, fields: Sequence[Mapping[str, Any]], found: Sequence[Finding], media_type: str
+) -> quality.Measured:
     """Count the cells of a version; a column is held to a kind where enough of its cells are of it."""
     plain = quality.Meter(fields)
-    each(path, plain.feed)
+    each(path, plain.feed, media_type)
     least = codes.load("quality")["kind_from_percent"] / 100
     kinds = {
         str(finding.column): finding.kind
@@ -417,7 +419,7 @@ def _measure(path: Path, fields: Sequence[Mapping[str, Any]], found: Sequence[Fi
     if not kinds:
         return plain.measured()
     meter = quality.Meter(fields, kinds)
-    each(path, meter.feed)
+    each(path, meter.feed, media_type)
     return meter.measured()
 
 
@@ -435,25 +437,28 @@ def _summary(listing: Listing, before: Version, path: Path) -> dict[str, int] | 
     """How many rows a new version adds, changes, removes; None where its key is none."""
     columns = [str(column["name"]) for column in listing.dataset.fields]
     try:
-        old = rows_of(blobs.path(config.current().blobs, before.sha256), listing.key, columns)
-        new = rows_of(path, listing.key, columns)
+        media_type = listing.dataset.media_type
+        old = rows_of(blobs.path(config.current().blobs, before.sha256), listing.key, columns, media_type)
+        new = rows_of(path, listing.key, columns, media_type)
     except (changes.NotAKey, Problem):
         return None
     differ = changes.compare(old, new)
     return {"added": differ.added, "changed": differ.changed, "removed": len(differ.removed)}
 
 
-def each(path: Path, visit: Callable[[Mapping[str, str]], object]) -> None:
+def each(path: Path, visit: Callable[[Mapping[str, str]], object], media_type: str) -> None:
     """Show every row of a table to ``visit``. Raises PayloadUnreadable, and what ``visit`` raises."""
 
     def look(row: Mapping[str, str]) -> bool:
         visit(row)
         return False
 
-    deliverable.each_row(path, look)
+    deliverable.each_row(path, look, media_type)
 
 
-def rows_of(path: Path, key: Sequence[str], columns: Sequence[str]) -> dict[changes.Key, dict[str, str]]:
+def rows_of(
+    path: Path, key: Sequence[str], columns: Sequence[str], media_type: str
+) -> dict[changes.Key, dict[str, str]]:
     """The rows of a table by their key, cut down to ``columns``. Raises NotAKey (also for too many), PayloadUnreadable."""
     rows: list[Mapping[str, str]] = []
     most = codes.load("incremental")["most_rows"]
@@ -464,7 +469,7 @@ def rows_of(path: Path, key: Sequence[str], columns: Sequence[str]) -> dict[chan
             raise changes.NotAKey
         rows.append({name: row.get(name, "") for name in wanted})
 
-    each(path, keep)
+    each(path, keep, media_type)
     return changes.index(rows, key, columns)
 
 

@@ -190,11 +190,13 @@ def select(
     masks: Mapping[str, str] | None = None,
     key: bytes | None = None,
     limits: Limits | None = None,
+    media_type: str = "",
 ) -> MaskReport:
     """Write only ``columns``, only the rows for which ``keep_row`` says yes, masked, in the same format.
 
     ``keep_row`` is given every column of the row as text, those that stay behind too. ``masks`` is as for
-    :func:`mask`; what it does not name is kept. The new file has the columns in the order given.
+    :func:`mask`; what it does not name is kept. The new file has the columns in the order given. ``media_type`` decides
+    where neither name nor content says that the source is a table.
 
     Raises :class:`ColumnsMissing` and what :func:`mask` raises; plain text has no columns (:class:`NotWritable`).
     """
@@ -203,8 +205,8 @@ def select(
     made = _masks(profiles, key)
     remarks: list[ReadProblem] = []
     by_kind = any(name == ANY or name in _kind_ids() for name in profiles)
-    findings = _scanned(source, limits, remarks) if by_kind else ()
-    with rewriting.open_table(source, limits) as table:
+    findings = _scanned(source, limits, remarks, media_type) if by_kind else ()
+    with rewriting.open_table(source, limits, media_type) as table:
         if table.format == "text":
             raise NotWritable(format="text")
         masker = _Masker(profiles, made, findings, {})
@@ -234,9 +236,11 @@ def _key_used(profiles: Mapping[str, str], key: bytes | None) -> str | None:
     return key_id(key) if key is not None and "tokenise" in profiles.values() else None
 
 
-def _scanned(path: Path, limits: Limits, remarks: list[ReadProblem]) -> Sequence[Finding]:
+def _scanned(
+    path: Path, limits: Limits, remarks: list[ReadProblem], media_type: str = ""
+) -> Sequence[Finding]:
     scanner = Scanner()
-    for item in open_path(path, limits=limits):
+    for item in open_path(path, limits=limits, media_type=media_type):
         if isinstance(item, ReadProblem):
             remarks.append(item)
             if item.slug not in _BEARABLE:

@@ -78,9 +78,12 @@ class Table(Protocol):
 
 
 @contextmanager
-def open_table(path: Path, limits: Limits) -> Iterator[Table]:
-    """The table in a file, by its bytes. Raises :class:`ReadProblem` (:class:`Unsupported` for PDF and the like)."""
-    source = FileSource(path, str(path))
+def open_table(path: Path, limits: Limits, media_type: str = "") -> Iterator[Table]:
+    """The table in a file, by its bytes, then its name, then ``media_type``.
+
+    Raises :class:`ReadProblem` (:class:`Unsupported` for PDF and the like).
+    """
+    source = FileSource(path, str(path), media_type)
     budget = Budget(limits)
     with source.open() as file:
         head = file.read(formats.HEAD)
@@ -99,7 +102,7 @@ def open_table(path: Path, limits: Limits) -> Iterator[Table]:
             Encrypted(source.place) if format == "parquet-encrypted" else Unsupported(source.place, format)
         )
     with readers.open_text(source, budget) as text:
-        yield _text_table(text, formats.by_extension(source.name), limits)
+        yield _text_table(text, source, limits)
 
 
 # ---- cells
@@ -223,9 +226,10 @@ class _Delimited:
             yield from io.StringIO(str(piece, "utf-8"), newline="")
 
 
-def _text_table(text: readers.Text, promised: str | None, limits: Limits) -> Table:
+def _text_table(text: readers.Text, source: FileSource, limits: Limits) -> Table:
     first = bytes(next(text.pieces, b""))
-    kind = readers.text_kind(first[: delimited.SNIFFED], promised)
+    promised = formats.by_extension(source.name)
+    kind = readers.text_kind(first[: delimited.SNIFFED], promised, source.media_type)
     if isinstance(kind, delimited.Dialect):
         return _Delimited(text, first, kind, limits)
     if kind == "lines":

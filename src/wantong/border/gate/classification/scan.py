@@ -130,21 +130,25 @@ def scan(
     listed: Sequence[str] = (),
     limits: Limits | None = None,
     shown_as: str | None = None,
+    media_type: str = "",
 ) -> Report:
     """Reads files, folders and archives and says what personal and graded data they hold.
 
     ``progress`` is called with (file, bytes read, bytes in all); ``engine`` is ``auto``, ``automaton``
     or ``bits`` (all find the same); ``on`` is the day by which children's ages are told; ``declared`` and ``listed`` are
     the owner's word on core and important data; ``limits`` bounds the reading (default: an engineer's own files);
-    ``shown_as`` is the name people know a file by, if it is not its path. What cannot be read becomes a question and a problem of the
-    report; only a wrong argument raises.
+    ``shown_as`` is the name people know a file by, if it is not its path; ``media_type`` decides where neither name
+    nor content says that a file is a table. What cannot be read becomes a question and a problem of the report; only a
+    wrong argument raises.
     """
     from wantong.border.gate.classification.readers import open_path
 
     scanner = Scanner(engine=engine, on=on)
     problems: list[Problem] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        for item in open_path(path, limits=limits, progress=progress, shown_as=shown_as):
+        for item in open_path(
+            path, limits=limits, progress=progress, shown_as=shown_as, media_type=media_type
+        ):
             if isinstance(item, Problem):
                 problems.append(item)
             else:

@@ -1,6 +1,7 @@
 """From a payload to what may leave: only some columns, only some rows, masked. Streamed, in constant memory.
 
-The work is done by :mod:`wantong.border.gate.classification.masking`; this gives it the gate's questions.
+The work is done by :mod:`wantong.border.gate.classification.masking`; this gives it the gate's questions. A payload has
+no name: where its content does not say that it is a table (of one column), the ``media_type`` it came with decides.
 """
 
 from __future__ import annotations
@@ -47,20 +48,20 @@ def digest(path: Path) -> tuple[str, int]:
     return whole.hexdigest(), size
 
 
-def header(path: Path) -> tuple[str, ...]:
+def header(path: Path, media_type: str) -> tuple[str, ...]:
     """The column names. Raises PayloadMissing if there is not one row, PayloadUnreadable."""
 
     def stop(row: Mapping[str, str]) -> Never:
         raise _FirstRow(row)
 
     try:
-        _read(path, (), stop)
+        _read(path, media_type, stop)
     except _FirstRow as first:
         return first.columns
     raise PayloadMissing(reason="no rows")
 
 
-def column(path: Path, name: str) -> set[str]:
+def column(path: Path, name: str, media_type: str) -> set[str]:
     """The different values of one column that are not blank. Raises ColumnsMissing, PayloadUnreadable."""
     values: set[str] = set()
 
@@ -70,37 +71,49 @@ def column(path: Path, name: str) -> set[str]:
         values.add(row[name])
         return False
 
-    _read(path, (), collect)
+    _read(path, media_type, collect)
     return {value for value in values if value.strip()}
 
 
-def each_row(path: Path, look: Callable[[Mapping[str, str]], bool]) -> None:
+def each_row(path: Path, look: Callable[[Mapping[str, str]], bool], media_type: str) -> None:
     """Give every row of a table to ``look``, in order. Raises PayloadUnreadable."""
-    _read(path, (), look)
+    _read(path, media_type, look)
 
 
 def make(
     source: Path,
     folder: Path,
     *,
+    source_type: str,
     columns: Sequence[str],
     keep_row: Callable[[Mapping[str, str]], bool] | None,
     masks: Mapping[str, str],
     key: bytes,
 ) -> tuple[Path, str, MaskReport]:
-    """The deliverable in ``folder``: its path, media type, and what was done. Raises PayloadUnreadable, MaskProblem."""
+    """The deliverable in ``folder``: its path, media type, and what was done. ``source_type`` is that of ``source``.
+
+    Raises PayloadUnreadable, MaskProblem.
+    """
     draft = folder / "payload"
     with _told():
-        report = select(source, draft, columns=columns, keep_row=keep_row, masks=masks, key=key)
+        report = select(
+            source, draft, columns=columns, keep_row=keep_row, masks=masks, key=key, media_type=source_type
+        )
     ending, media_type = MEDIA_TYPES[report.format]
     return draft.rename(draft.with_suffix(ending)), media_type, report
 
 
-def strike(source: Path, target: Path, name: str, value: str) -> int:
+def strike(source: Path, target: Path, name: str, value: str, media_type: str) -> int:
     """Copy a delivered table without the rows of one pseudonym; returns how many. Raises PayloadUnreadable."""
-    columns = header(source)
+    columns = header(source, media_type)
     with _told():
-        report = select(source, target, columns=columns, keep_row=lambda row: row[name] != value)
+        report = select(
+            source,
+            target,
+            columns=columns,
+            keep_row=lambda row: row[name] != value,
+            media_type=media_type,
+        )
     return report.rows_in - report.rows_out
 
 
@@ -120,6 +133,6 @@ class _FirstRow(Exception):
         self.columns = tuple(row)
 
 
-def _read(path: Path, columns: Sequence[str], keep_row: Callable[[Mapping[str, str]], bool]) -> None:
+def _read(path: Path, media_type: str, keep_row: Callable[[Mapping[str, str]], bool]) -> None:
     with TemporaryDirectory() as folder, _told():
-        select(path, Path(folder) / "nothing", columns=columns, keep_row=keep_row)
+        select(path, Path(folder) / "nothing", columns=(), keep_row=keep_row, media_type=media_type)

@@ -14,9 +14,9 @@ MINOR = "minor"
 """The class of GB/T 45574-2025 for persons under 14."""
 
 
-def look(path: Path, fields: Collection[str]) -> dict[str, Any]:
+def look(path: Path, fields: Collection[str], media_type: str) -> dict[str, Any]:
     """Scan the payload at ``path`` and sum it up for ``fields``."""
-    return summary(scan([path]), fields)
+    return summary(scan([path], media_type=media_type), fields)
 
 
 def certain(report: Report, fields: Collection[str]) -> list[Finding]:

@@ -48,7 +48,7 @@ from wantong.ground.outbox import services as outbox
 
 def check_columns(declaration: Declaration) -> None:
     """That the payload holds the agreed columns and no other. Raises ColumnsMissing, PayloadUnreadable."""
-    columns = deliverable.header(Path(declaration.path))
+    columns = deliverable.header(Path(declaration.path), declaration.media_type)
     if missing := [name for name in declaration.fields if name not in columns]:
         raise ColumnsMissing(columns=", ".join(missing)[:500])
     if more := [name for name in columns if name not in declaration.fields]:
@@ -238,7 +238,9 @@ def _strike(holding: Holding, withdrawal: Withdrawal) -> None:
     old = Path(holding.path)
     with drafts.draft(old.parent) as folder:
         made = folder / "payload"
-        withdrawal.rows = deliverable.strike(old, made, holding.subject_column, withdrawal.token)
+        withdrawal.rows = deliverable.strike(
+            old, made, holding.subject_column, withdrawal.token, holding.declaration.media_type
+        )
         holding.sha256, holding.size = deliverable.digest(made)
         new = old.with_name(holding.sha256)
         _sync(made)

@@ -18,13 +18,14 @@ from typing import Any, Protocol
 class Task:
     """What a standing parcel is made of.
 
-    ``source`` is the whole dataset; only ``columns`` may be in the parcel, each under its mask (``masks``, tokens by
+    ``source`` is the whole dataset, of ``media_type``; only ``columns`` may be in the parcel, each under its mask (``masks``, tokens by
     ``key``). ``subject`` is the column of the persons' identifiers, ``persons`` their commitments. ``terms`` are
     those of the consignment's service. ``on_consent``: only persons who have been admitted may be answered for.
     """
 
     transfer_id: str
     source: Path
+    media_type: str
     columns: Sequence[str]
     masks: Mapping[str, str]
     key: bytes

@@ -64,10 +64,11 @@ def classify(declaration_id: uuid.UUID | str) -> None:
             raise PayloadDiffers()
         if declaration.direction == Direction.IMPORT:
             receiving.check_columns(declaration)
-        found = findings.look(path, declaration.fields)
+        found = findings.look(path, declaration.fields, declaration.media_type)
         persons: set[str] = set()
         if declaration.subject_column and declaration.direction == Direction.EXPORT:
-            persons = set(consent.commitments(deliverable.column(path, declaration.subject_column)).values())
+            identifiers = deliverable.column(path, declaration.subject_column, declaration.media_type)
+            persons = set(consent.commitments(identifiers).values())
     except Problem as problem:
         with transaction.atomic():
             declaration, projection = lock(declaration_id)
@@ -354,12 +355,13 @@ def _make(
     subject = declaration.subject_column
     by_identifier: dict[str, str] = {}
     if subject:
-        by_identifier = consent.commitments(deliverable.column(source, subject))
+        by_identifier = consent.commitments(deliverable.column(source, subject, declaration.media_type))
     masks = {field: item.fields[field] for field in declaration.fields}
     if declaration.service:
         task = Task(
             transfer_id=declaration.transfer_id,
             source=source,
+            media_type=declaration.media_type,
             columns=declaration.fields,
             masks=masks,
             key=key,
@@ -375,7 +377,13 @@ def _make(
         if permitted is not None:
             keep_row = lambda row: by_identifier.get(row[subject]) in permitted  # noqa: E731
         payload, media_type, report = deliverable.make(
-            source, draft, columns=declaration.fields, keep_row=keep_row, masks=masks, key=key
+            source,
+            draft,
+            source_type=declaration.media_type,
+            columns=declaration.fields,
+            keep_row=keep_row,
+            masks=masks,
+            key=key,
         )
         rows, left_out = report.rows_out, report.rows_in - report.rows_out
     tokenised = masks.get(subject) == PSEUDONYM

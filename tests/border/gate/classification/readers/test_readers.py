@@ -230,6 +230,56 @@ def test_dialects(tmp_path: Path, text: str, header: tuple, rows: list, above: s
     assert running == above
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "cells"),
+    [
+        ("city\nGuangzhou\nShenzhen\n", "city", ["Guangzhou", "Shenzhen"]),
+        ("arrivals\r\n7\r\n9\r\n", "arrivals", ["7", "9"]),
+        ('note\n"Li, Wei"\n"two\nlines"\n', "note", ["Li, Wei", "two\nlines"]),
+        ("项目\n一期\n二期\n", "项目", ["一期", "二期"]),
+        ("姓名\n陈大文\n王芳\n", "姓名", ["陈大文", "王芳"]),
+        ("city\n", "city", []),
+        ("city", "city", []),
+        ("control_point\nLo Wu\nLo Wu\n", "control_point", ["Lo Wu", "Lo Wu"]),
+        # a list without a name: whoever stands first is found and masked with the others
+        ("陈大文\n王芳\n李淑贞\n", "#1", ["陈大文", "王芳", "李淑贞"]),
+        ("承办\n陈大文\n王芳\n李淑贞\n", "#1", ["承办", "陈大文", "王芳", "李淑贞"]),
+        ("Chan Tai Man\nfoo\nbar\n", "#1", ["Chan Tai Man", "foo", "bar"]),
+        ("陈大文\n", "#1", ["陈大文"]),
+        ("13800138000\nfoo\n", "#1", ["13800138000", "foo"]),
+        ("姓名：陈大文\nfoo\nbar\n", "#1", ["姓名：陈大文", "foo", "bar"]),
+        ("foo\nfoo\nbar\n", "#1", ["foo", "foo", "bar"]),
+    ],
+)  # fmt: skip
+def test_a_table_of_one_column(tmp_path: Path, text: str, name: str, cells: list[str]) -> None:
+    for file, media_type in (
+        ("x.csv", ""),
+        ("x.csv", "text/plain"),
+        ("payload", "text/csv; charset=utf-8"),
+        ("payload", "Text/Tab-Separated-Values"),
+    ):
+        path = tmp_path / file
+        path.write_bytes(text.encode())
+        columns, running, problems, _ = read(path, media_type=media_type)
+        assert (columns.get(name, []), len(columns), running, problems) == (cells, bool(cells), "", [])
+
+
+@pytest.mark.parametrize(("file", "media_type"), [("x.txt", ""), ("x.txt", "text/csv"), ("x", ""), ("x", "text/plain")])  # fmt: skip
+def test_lines_that_nobody_calls_a_table_are_text(tmp_path: Path, file: str, media_type: str) -> None:
+    path = tmp_path / file
+    path.write_text("city\nGuangzhou\nShenzhen\n")
+    columns, running, _, _ = read(path, media_type=media_type)
+    assert (columns, running) == ({}, "city\nGuangzhou\nShenzhen\n")
+
+
+def test_what_the_content_says_goes_before_the_media_type(tmp_path: Path) -> None:
+    path = tmp_path / "payload"
+    path.write_text('[{"a": 1, "b": 2}]')
+    assert read(path, media_type="text/csv")[0] == {"a": ["1"], "b": ["2"]}
+    path.write_text("a;b\n1;2\n3;4\n")
+    assert read(path, media_type="application/json")[0] == {"a": ["1", "3"], "b": ["2", "4"]}
+
+
 def test_blocks_of_a_large_file_end_between_records(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     record = '{0},"a note\nover {0} lines, with ""quotes""",x\n'

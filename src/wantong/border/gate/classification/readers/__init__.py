@@ -54,19 +54,21 @@ def open_path(
     limits: Limits | None = None,
     progress: Progress | None = None,
     shown_as: str | None = None,
+    media_type: str = "",
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Chunk | ReadProblem]:
     """Everything a file or folder holds, as chunks, and a :class:`ReadProblem` for whatever could not be read.
 
-    ``shown_as`` is the name people know the file by, if it is another. ``path`` itself may be a symbolic link; links inside folders and archives are not followed. Nothing is raised
-    for what a file does; closing the iterator frees all it holds.
+    ``shown_as`` is the name people know the file by, if it is another; ``media_type`` decides where neither name nor
+    content says that a file is a table. ``path`` itself may be a symbolic link; links inside folders and archives are
+    not followed. Nothing is raised for what a file does; closing the iterator frees all it holds.
     """
     limits = limits or Limits()
     budget = Budget(limits, clock)
     with Workshop(limits) as workshop:
         reading = _Reading(budget, workshop, progress)
         try:
-            yield from reading.path(Path(path), shown_as or str(path))
+            yield from reading.path(Path(path), shown_as or str(path), media_type)
         except LimitReached as reached:  # of the read as a whole: time, files, bytes unpacked
             yield reached
 
@@ -76,9 +78,9 @@ class _Reading:
         self._budget, self._workshop, self._progress = budget, workshop, progress
         self._done = self._total = 0
 
-    def path(self, path: Path, place: str) -> Iterator[Chunk | ReadProblem]:
+    def path(self, path: Path, place: str, media_type: str) -> Iterator[Chunk | ReadProblem]:
         try:
-            source = None if path.is_dir() else FileSource(path, place)
+            source = None if path.is_dir() else FileSource(path, place, media_type)
         except ReadProblem as problem:
             yield problem
             return
@@ -227,7 +229,7 @@ def read_text(
     if first is None:
         return
     sample = bytes(first[: delimited.SNIFFED])
-    kind = text_kind(sample, promised)
+    kind = text_kind(sample, promised, source.media_type)
     if (
         b"\n" not in sample
         and isinstance(kind, delimited.Dialect)
@@ -249,8 +251,11 @@ def read_text(
             line += data.count(b"\n")
 
 
-def text_kind(sample: bytes, promised: str | None) -> str | delimited.Dialect:
-    """``json``, ``lines``, ``text`` or the dialect of a table, for a UTF-8 text that begins with ``sample``."""
+def text_kind(sample: bytes, promised: str | None, media_type: str = "") -> str | delimited.Dialect:
+    """``json``, ``lines``, ``text`` or the dialect of a table, for a UTF-8 text that begins with ``sample``.
+
+    A table of one column looks like lines of text. If no name promises anything, the media type tells them apart.
+    """
     start = sample.lstrip()[:1]
     if start in (b"{", b"["):
         if promised == "lines" or (promised != "json" and jsons.looks_like_lines(sample)):
@@ -260,7 +265,11 @@ def text_kind(sample: bytes, promised: str | None) -> str | delimited.Dialect:
     if promised == "json" and jsons.looks_like_lines(sample):
         return "lines"
     cut = sample.rfind(b"\n") + 1 if len(sample) >= delimited.SNIFFED else len(sample)
-    return delimited.sniff(sample[: cut or len(sample)], expected=promised == "delimited") or "text"
+    lines = sample[: cut or len(sample)]
+    table = delimited.sniff(lines, expected=promised == "delimited")
+    if table is None and promised is None and formats.is_delimited(media_type):
+        table = delimited.sniff(lines, expected=True)
+    return table or "text"
 
 
 def _first_line_too_wide(first: memoryview | bytes, columns: int) -> bool:

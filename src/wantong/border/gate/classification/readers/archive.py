@@ -79,6 +79,8 @@ def shown_name(entry: zipfile.ZipInfo) -> str:
 class EntrySource:
     """A file inside an archive, as a :class:`~.source.ByteSource`; reading it spends the budget."""
 
+    media_type = ""
+
     def __init__(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str, budget: Budget) -> None:
         self.archive, self.entry, self.place, self._budget = archive, entry, place, budget
         self.name = shown_name(entry).rpartition("/")[2]

@@ -37,7 +37,8 @@ class Dialect:
 def sniff(sample: bytes, *, expected: bool) -> Dialect | None:
     """The dialect of a file that begins with ``sample`` (whole lines of UTF-8); None if it is no table.
 
-    ``expected``: the name says that it is one, so one column will do and less regularity is asked.
+    ``expected``: its name or its media type says that it is one, so one column will do, its first cell may be its
+    name, and less regularity is asked.
     """
     start = 0
     told: str | None = None
@@ -61,7 +62,7 @@ def sniff(sample: bytes, *, expected: bool) -> Dialect | None:
             return None
         best = (0, told or ",", _parse(text, told or ","))
     _, delimiter, rows = best
-    index = find_header(rows)
+    index = find_header(rows, named=expected)
     if index is None:
         return Dialect(delimiter, (), start, 1 if start else 0)
     above = _bytes_of_records(text, delimiter, index)

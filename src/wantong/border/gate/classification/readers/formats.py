@@ -43,6 +43,7 @@ EXTENSIONS: dict[str, frozenset[str]] = {
     "pdf": frozenset({".pdf"}),
     "zip": frozenset({".zip", ".jar", ".odt", ".ods", ".odp", ".pptx", ".epub"}),
 }
+DELIMITED_TYPES = frozenset({"text/csv", "text/tab-separated-values"})
 HEAD = 4096
 
 
@@ -68,6 +69,11 @@ def by_extension(name: str) -> str | None:
     """The format that a name promises."""
     suffix = PurePosixPath(name).suffix.lower()
     return next((format for format, suffixes in EXTENSIONS.items() if suffix in suffixes), None)
+
+
+def is_delimited(media_type: str) -> bool:
+    """Whether a media type, with parameters or without, is that of a delimited table."""
+    return media_type.partition(";")[0].strip().lower() in DELIMITED_TYPES
 
 
 def office_kind(names: frozenset[str]) -> str:

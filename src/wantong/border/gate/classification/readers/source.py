@@ -15,11 +15,15 @@ BLOCK = 4 << 20
 
 
 class ByteSource(Protocol):
-    """A file to read. ``place`` is how people see it, ``name`` its bare name, ``size`` its (claimed) size."""
+    """A file to read. ``place`` is how people see it, ``name`` its bare name, ``size`` its (claimed) size.
+
+    ``media_type`` is what it was sent as ("" if nobody says).
+    """
 
     place: str
     name: str
     size: int
+    media_type: str
 
     def open(self) -> BinaryIO:
         """A fresh unbuffered stream from the first byte."""
@@ -33,8 +37,9 @@ class ByteSource(Protocol):
 class FileSource:
     """A regular file. Raises :class:`Missing`, :class:`NotAFile` (pipe, device, socket, folder), :class:`Unreadable`."""
 
-    def __init__(self, path: Path, place: str) -> None:
+    def __init__(self, path: Path, place: str, media_type: str = "") -> None:
         self.path, self.place, self.name = path, place, PurePosixPath(place).name
+        self.media_type = media_type
         with self.open() as file:
             self.size = os.fstat(file.fileno()).st_size
 

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import zip_longest
 
 from ..chunks import CellsChunk
+from ..columns import is_address, is_han_name, looks_like_name
 from ..kinds import context_kinds, header_text, identifiers, word_pattern
 from .limits import MIB, Limits
 from .problems import CellsCut, LimitReached, ReadProblem
@@ -88,10 +89,12 @@ _LABELS = frozenset(
 )
 
 
-def find_header(rows: Sequence[Sequence[str]]) -> int | None:
+def find_header(rows: Sequence[Sequence[str]], *, named: bool = False) -> int | None:
     """Which of a table's first rows names its columns; None if none does (the data begin at once).
 
-    The header is the first row about as wide as the table, if it looks like names and not like data.
+    The header is the first row about as wide as the table, if it looks like names and not like data. The first cell of
+    a single column is its name if it is a usual one or stands over figures; if the rows are surely a table and no list
+    (``named``), also if nothing about it is like a value.
     """
     widths = Counter(len(cells) for row in rows if (cells := _filled(row)))
     if not widths:
@@ -101,7 +104,10 @@ def find_header(rows: Sequence[Sequence[str]]) -> int | None:
         cells = _filled(row)
         if len(cells) < max(1, 0.6 * usual) or (usual > 1 and len(cells) == 1):
             continue
-        return index if _names(cells, [_filled(below) for below in rows[index + 1 :]]) else None
+        below = [_filled(row) for row in rows[index + 1 :]]
+        if _names(cells, below) or (named and usual == 1 and _is_name(cells[0], [b[0] for b in below if b])):
+            return index
+        return None
     return None
 
 
@@ -170,6 +176,31 @@ def _names(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
         )
     repeated = sum(1 for cell in cells if any(cell in row for row in below[:HEADER_ROWS]))
     return len(set(cells)) >= 0.8 * len(cells) and repeated <= 0.3 * len(cells)
+
+
+_NOT_A_COLUMN = re.compile(r"[:：。！？；@]|[.!?;]\Z|\d[\d -]{5,}")
+_SHORT_HAN = re.compile(r"[㐀-鿿]{2,4}")
+
+
+def _is_name(cell: str, below: Sequence[str]) -> bool:
+    """Whether the first cell of a single column may be its name.
+
+    What is taken for a name is neither found nor masked, so nobody's own name or address may pass for one. A Chinese
+    word (项目, 高度) often looks like somebody's name: what stands below decides.
+    """
+    if len(cell) > 60 or _DATA.match(cell) or _NOT_A_COLUMN.search(cell) or cell in below:
+        return False
+    if _is_label(cell):
+        return True
+    personal = sum(map(_is_personal, below)) / len(below) if below else 0.5
+    if _is_personal(cell):
+        return personal <= 0.2 and is_han_name(cell)
+    # over names that nearly all are known as such, a cell that is none is no name nobody knows
+    return personal <= 0.5 or (personal >= 0.9 and not _SHORT_HAN.fullmatch(cell))
+
+
+def _is_personal(cell: str) -> bool:
+    return looks_like_name(cell) or is_address(cell)
 
 
 def column_name(header: Sequence[str], index: int) -> str:
