@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path
 
 from wantong.ground import i18n
+from wantong.ground.problems import Problem
 from wantong.portal.templatetags.wantong import language
 
 
@@ -34,15 +35,22 @@ def page(
     data: Mapping[str, Any],
     *,
     as_json: bool = False,
-    status: int = 200,
+    problem: Problem | None = None,
+    status: int | None = None,
     **extra: Any,
 ) -> HttpResponse:
-    """``data`` as JSON, or rendered with ``template``, which also gets ``extra`` (forms, model instances)."""
+    """``data`` as JSON, or rendered with ``template``, which also gets ``extra`` (forms, model instances).
+
+    A ``problem`` is explained on the page, and its status is the answer's if none is given.
+    """
+    if status is None:
+        status = problem.status if problem else 200
     if as_json or wants_json(request):
         body = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
         response = HttpResponse(body, content_type="application/json; charset=utf-8", status=status)
     else:
-        response = render(request, template, {**data, **extra}, status=status)
+        told = problem.explain(language()) if problem else None
+        response = render(request, template, {"problem": told, **data, **extra}, status=status)
     response["Vary"] = "Accept, Cookie"
     response["Content-Language"] = i18n.LANG_ATTRIBUTE[language()]
     return response

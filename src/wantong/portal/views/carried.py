@@ -96,9 +96,8 @@ def _desk(request: HttpRequest, *, as_json: bool = False, problem: Problem | Non
         "portal/carried.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         pages=shown,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
         may_register=bool(actor(request).roles & set(REGISTRARS)),
         megabytes=bundles.MAX_DOCUMENT >> 20,
     )
@@ -156,8 +155,8 @@ def register(request: HttpRequest) -> HttpResponseBase:
         "portal/carried_register.html",
         {},
         form=form,
-        problem=problem.explain(language()) if problem else None,
-        status=problem.status if problem else 422 if form.errors else 200,
+        problem=problem,
+        status=422 if form.errors else None,
         today=timezone.localdate(),
         megabytes=bundles.MAX_DOCUMENT >> 20,
     )
@@ -187,9 +186,8 @@ def _registration(
         "portal/carried_registration.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         proof=receipts.shown(receipt, log.node_trust(), language()) if receipt else None,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
         may_revoke="approver" in roles and row.revoked_at is None,
         may_finish=bool(roles & set(REGISTRARS)) and row.revoked_at is None,
         given=request.POST,
@@ -209,7 +207,7 @@ def bundle(request: HttpRequest, registration_id: uuid.UUID) -> HttpResponseBase
         with _laid_down(given["document"], "document") as path:
             return _bundle(row, path, given["salt"])
     except Problem as problem:
-        return _unfinished(request, row, form, status=problem.status, problem=problem)
+        return _unfinished(request, row, form, problem=problem)
 
 
 @require_POST
@@ -225,7 +223,12 @@ def revoke(request: HttpRequest, registration_id: uuid.UUID) -> HttpResponse:
 
 
 def _unfinished(
-    request: HttpRequest, row: Registration, form: FinishForm, *, status: int, problem: Problem | None = None
+    request: HttpRequest,
+    row: Registration,
+    form: FinishForm,
+    *,
+    status: int | None = None,
+    problem: Problem | None = None,
 ) -> HttpResponse:
     return page(
         request,
@@ -234,7 +237,7 @@ def _unfinished(
         form=form,
         number=row.id,
         fresh=status == 202,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
         status=status,
     )
 

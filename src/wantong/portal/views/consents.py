@@ -41,7 +41,7 @@ def consents(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     if request.method == "POST":
         if form.is_valid() and Consent.objects.filter(id=form.cleaned_data["reference"]).exists():
             return redirect("portal:consent", consent_id=form.cleaned_data["reference"])
-        problem = UnknownConsent(consent=request.POST.get("reference", "")[:64]).explain(language())
+        problem = UnknownConsent(consent=request.POST.get("reference", "")[:64])
     data = {"scopes": _scopes(), "count": Consent.objects.count()} if request.user.is_authenticated else {}
     return page(
         request,
@@ -50,7 +50,6 @@ def consents(request: HttpRequest, as_json: bool = False) -> HttpResponse:
         as_json=as_json,
         form=form,
         problem=problem,
-        status=404 if problem else 200,
     )
 
 

@@ -140,7 +140,6 @@ def _crossing(
         "portal/crossing.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         proof=_proof(actions, lang),
         routes=_other_routes(projection, lang),
         forms=_forms(projection, possible, lang),
@@ -151,7 +150,7 @@ def _crossing(
         peer_url=f"{parties.url(peer)}/{lang}/transfers/{declaration.transfer_id}"
         if parties.url(peer)
         else "",
-        problem=problem.explain(lang) if problem else None,
+        problem=problem,
         problem_act=act,
         given=request.POST if problem else {},
     )

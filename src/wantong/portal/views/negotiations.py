@@ -61,7 +61,6 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
         "portal/negotiation.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         rules=policies.clauses(row.offer, language()),
         unmet=_unmet(row) if row.waiting_for == "terms" else "",
         may_fetch=row.role == CONSUMER
@@ -69,7 +68,7 @@ def negotiation(request: HttpRequest, pid: str, as_json: bool = False) -> HttpRe
         and bool(actor(request).roles & {"declarer", "approver", "operator"}),
         transfers=_transfers(row),
         acts=[agree, "terminate"] if may else [],
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
     )
 
 

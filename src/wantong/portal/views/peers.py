@@ -82,7 +82,7 @@ def catalogue(request: HttpRequest, participant_id: str, as_json: bool = False) 
         "portal/peer_catalogue.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
+        problem=problem,
         most=MOST,
         standing=_standing(peer, language()),
         may_record=bool(actor(request).roles & set(RECORDERS)),
@@ -142,7 +142,7 @@ def dataset(
         "problem": problem.explain(language()) if problem else None,
     }
     if as_json:
-        return page(request, "", data, as_json=True, status=problem.status if problem else 200)
+        return page(request, "", data, as_json=True, problem=problem)
     offers = [
         {"id": offer["@id"], "rules": policies.clauses(offer, language())}
         for offer in (told["offers"] if told else ())
@@ -151,7 +151,7 @@ def dataset(
         request,
         "portal/peer_dataset.html",
         {**data, "offers": offers},
-        status=problem.status if problem else 200,
+        problem=problem,
         found=told is not None,
         may_ask=bool(actor(request).roles & set(ASKERS)),
         given=request.POST,

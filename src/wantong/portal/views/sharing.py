@@ -96,8 +96,7 @@ def _entry(
         "portal/sharing_entry.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
         weights=codes.load("quality")["weights"],
         may_ask=bool(who and who.roles & set(ASKERS)),
         may_confirm=bool(
@@ -149,9 +148,8 @@ def of_peer(request: HttpRequest, participant_id: str, as_json: bool = False) ->
         "portal/sharing_peer.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         pages=shown,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
     )
 
 
@@ -208,7 +206,6 @@ def ask(request: HttpRequest) -> HttpResponse:
         request,
         "portal/sharing_ask.html",
         {},
-        status=problem.status if problem else 200,
         entry=told,
         owner=owner,
         owner_name=words.Parties().name(owner or own),
@@ -222,7 +219,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         # one form is one request, however often it is sent
         id=given.get("id") or uuid.uuid4(),
         until=today + dt.timedelta(days=180),
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
     )
 
 
@@ -301,8 +298,7 @@ def _thread(
         "portal/sharing_request.html",
         told,
         as_json=as_json,
-        status=problem.status if problem else 200,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
         owner_name=parties.name(told["peer"] if row.side == "asker" else parties.own),
         asker_name=parties.name(told["peer"] if row.side == "owner" else parties.own),
         basis=basis(told["wish"]["basis"], language()),

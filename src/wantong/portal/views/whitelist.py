@@ -114,10 +114,9 @@ def _item(
         "portal/whitelist_item.html",
         data,
         as_json=as_json,
-        status=problem.status if problem else 200,
         acts=_possible(row, actor(request)),
         own=row.proposed_by == actor(request).id and row.state == State.PROPOSED,
-        problem=problem.explain(language()) if problem else None,
+        problem=problem,
     )
 
 
@@ -198,6 +197,6 @@ def propose(request: HttpRequest) -> HttpResponse:
         "today": today,
         "in_a_year": today + dt.timedelta(days=365),
         "form": form,
-        "problem": problem.explain(language()) if problem else None,
+        "problem": problem,
     }
     return page(request, "portal/propose.html", {}, status=422 if problem or form.errors else 200, **context)
