@@ -122,7 +122,7 @@ def cases() -> list[Case]:
 
 @cache
 def listed() -> dict[str, dict[str, Any]]:
-    """The cases that are not compared as they stand: number → ``reason``, ``not_applicable`` or ``meant``."""
+    """The cases that are not compared as they stand: number → ``reason`` and ``meant``."""
     return yamlfile.load(DATA / "listed.yaml") or {}
 
 
@@ -249,23 +249,19 @@ def _same(node: Node, about: str, expected: str, found: str) -> Iterable[Differe
 
 @dataclass(frozen=True)
 class Score:
-    """``passed`` numbers; ``failed`` ones with their differences; ``not_applicable`` ones with the reason."""
+    """``passed`` numbers; ``failed`` ones with their differences."""
 
     passed: tuple[str, ...]
     failed: Mapping[str, list[Difference]]
-    not_applicable: Mapping[str, str]
 
     def __str__(self) -> str:
-        count = len(self.passed) + len(self.failed) + len(self.not_applicable)
-        return f"ODRL test suite: {len(self.passed)} of {count}, {len(self.not_applicable)} not applicable"
+        return f"ODRL test suite: {len(self.passed)} of {len(self.passed) + len(self.failed)}"
 
 
 def run() -> Score:
-    """Every case: passed, failed, or listed."""
-    left_out = {number: entry["reason"] for number, entry in listed().items() if entry.get("not_applicable")}
-    compared = {case.number: differences(case) for case in cases() if case.number not in left_out}
+    """Every case: passed or failed."""
+    compared = {case.number: differences(case) for case in cases()}
     return Score(
         tuple(number for number, found in compared.items() if not found),
         {number: found for number, found in compared.items() if found},
-        left_out,
     )
