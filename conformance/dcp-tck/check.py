@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,11 +24,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "src")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:4])
 os.environ["DJANGO_SETTINGS_MODULE"] = "tck_settings"
 
+import kit  # noqa: E402
 import maven  # noqa: E402
 
-from wantong.node import setup  # noqa: E402
-from wantong.node.bay import BayNode, free_ports  # noqa: E402
-from wantong.node.processes import die_with_parent  # noqa: E402
+from wantong.node.bay import BayNode  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -85,21 +82,11 @@ GROUPS = (
 
 
 def main() -> int:
-    kit = maven.fetch(HERE / "pom.xml")
-    if kit is None:
+    archives = maven.fetch(HERE / "pom.xml")
+    if archives is None:
         return UNAVAILABLE
     with tempfile.TemporaryDirectory(prefix="wantong-dcp-") as scratch:
-        (web, data), (kit_port, _) = free_ports(0, taken := set()), free_ports(0, taken)
-        node = BayNode("hk", Path(scratch) / "node")
-        setup.create(
-            node.directory,
-            jurisdiction="hk",
-            participant_id="hk.wantong.example",
-            url=f"http://127.0.0.1:{web}",
-            data_url=f"http://127.0.0.1:{data}",
-            listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-        )
-        setup.prepare(node.directory)
+        node, kit_port = kit.make_node(Path(scratch) / "node")
         secret = seed(kit_port)
         passed = []
         for group in GROUPS:
@@ -107,7 +94,7 @@ def main() -> int:
             try:
                 node.start()
                 node.wait_ready(time.monotonic() + 60)
-                passed.append(play(group, kit, node, kit_port, secret))
+                passed.append(play(group, archives, node, kit_port, secret))
             finally:
                 node.stop()
         return 0 if all(passed) else 1
@@ -149,7 +136,7 @@ def settle(kit_port: int, role: str) -> None:
         change(system("conformance"), f"did:web:localhost%3A{kit_port}:issuer", "SensitiveDataCredential")
 
 
-def play(group: Group, kit: Path, node: BayNode, kit_port: int, secret: str) -> bool:
+def play(group: Group, archives: Path, node: BayNode, kit_port: int, secret: str) -> bool:
     """Run one group; its score is printed and must be as expected."""
     from wantong.border.trust.dcp.did import name
 
@@ -163,22 +150,11 @@ def play(group: Group, kit: Path, node: BayNode, kit_port: int, secret: str) -> 
         told += f"dataspacetck.sts.client.id=kit\ndataspacetck.sts.client.secret={secret}\n"
     properties = node.directory / "run" / "tck.properties"
     properties.write_text(told)
-    begun, logged = time.monotonic(), node.log.stat().st_size
-    command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties), group.package]
-    try:
-        done = subprocess.run(
-            command,
-            timeout=600,
-            check=False,
-            capture_output=True,
-            text=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-    except subprocess.TimeoutExpired:
-        print("   the kit did not come to an end in ten minutes")
+    logged = node.log.stat().st_size
+    played = kit.play(archives, f"org.eclipse.dataspacetck.dcp.verification.{group.package}", properties)
+    if played is None:
         return False
-    lines = done.stdout.splitlines()
-    score = {line.partition(":")[0]: line for line in lines if line.startswith(("Passed", "Failed tests"))}
+    lines, score = played.lines, played.score
     failed = sorted(match[1] for line in lines if (match := re.match(r"FAILED (.*?): (?:java|org)\.", line)))
     good = score.get("Passed tests") == f"Passed tests: {group.passing}" and failed == sorted(group.failing)
     reasons = refusals(node.log, logged)
@@ -186,10 +162,10 @@ def play(group: Group, kit: Path, node: BayNode, kit_port: int, secret: str) -> 
         print(f"   refused for other reasons than expected: {sorted(reasons ^ group.reasons)}")
         good = False
     if not good:
-        print(done.stdout[-20_000:], done.stderr[-5_000:], sep="\n")
-    seconds = time.monotonic() - begun
+        print(played.everything)
     beside = f"; refused for {len(reasons)} different reasons" if group.reasons is not None else ""
-    print(f"   Eclipse dcp-tck {group.package}: {', '.join(score.values())} in {seconds:.0f} s{beside}")
+    scores = ", ".join(score.values())
+    print(f"   Eclipse dcp-tck {group.package}: {scores} in {played.seconds:.0f} s{beside}")
     for case in group.failing:
         print(f"   (expected to fail, see check.py: {case})")
     return good

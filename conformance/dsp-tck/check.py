@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,36 +23,23 @@ os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:4])
 os.environ["DJANGO_SETTINGS_MODULE"] = "tck_settings"
 os.environ["KIT_SECRET"] = secrets.token_urlsafe(16)
 
+import kit  # noqa: E402
 import maven  # noqa: E402
-
-from wantong.node import setup  # noqa: E402
-from wantong.node.bay import BayNode, free_ports  # noqa: E402
-from wantong.node.processes import die_with_parent  # noqa: E402
 
 
 def main() -> int:
-    kit = maven.fetch(HERE / "pom.xml")
-    if kit is None:
+    archives = maven.fetch(HERE / "pom.xml")
+    if archives is None:
         return UNAVAILABLE
     with tempfile.TemporaryDirectory(prefix="wantong-tck-") as scratch:
-        (web, data), (kit_port, _) = free_ports(0, taken := set()), free_ports(0, taken)
-        node = BayNode("hk", Path(scratch) / "node")
-        setup.create(
-            node.directory,
-            jurisdiction="hk",
-            participant_id="hk.wantong.example",
-            url=f"http://127.0.0.1:{web}",
-            data_url=f"http://127.0.0.1:{data}",
-            listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-        )
-        setup.prepare(node.directory)
+        node, kit_port = kit.make_node(Path(scratch) / "node")
         seed(f"http://localhost:{kit_port}")
         properties = Path(scratch) / "tck.properties"
-        properties.write_text(settings(node.url, "hk.wantong.example", kit_port))
+        properties.write_text(settings(node.url, kit_port))
         try:
             node.start()
             node.wait_ready(time.monotonic() + 60)
-            return play(kit, properties)
+            return play(archives, properties)
         finally:
             node.stop()
 
@@ -80,14 +65,14 @@ def seed(kit_url: str) -> None:
         seed(name, peer)
 
 
-def settings(url: str, participant_id: str, kit_port: int) -> str:
+def settings(url: str, kit_port: int) -> str:
     """The kit's properties file."""
     from tests.border.exchange.scripted import SCRIPTS
 
     template = (HERE / "tck.properties").read_text()
     lines = [
         template.format(
-            url=url, participant_id=participant_id, kit_port=kit_port, secret=os.environ["KIT_SECRET"]
+            url=url, participant_id=kit.PARTICIPANT, kit_port=kit_port, secret=os.environ["KIT_SECRET"]
         )
     ]
     for name in (*SCRIPTS, "CAT0101", "CAT0102", "CAT0103"):
@@ -104,29 +89,17 @@ def settings(url: str, participant_id: str, kit_port: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def play(kit: Path, properties: Path) -> int:
+def play(archives: Path, properties: Path) -> int:
     """Run the kit; its score is printed and must be full."""
-    begun = time.monotonic()
-    command = ["java", "-cp", f"{kit}/*", str(HERE / "Kit.java"), str(properties)]
-    try:
-        done = subprocess.run(
-            command,
-            timeout=600,
-            check=False,
-            capture_output=True,
-            text=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-    except subprocess.TimeoutExpired:
-        print("   the kit did not come to an end in ten minutes")
+    played = kit.play(archives, "org.eclipse.dataspacetck.dsp.verification", properties)
+    if played is None:
         return 1
-    lines = done.stdout.splitlines()
-    passed = f"Passed tests: {CASES}" in lines and "Failed tests: 0" in lines
-    if not passed or done.returncode:
-        print(done.stdout[-20_000:], done.stderr[-5_000:], sep="\n")
-    scores = [line for line in lines if line.startswith(("Passed", "Failed tests"))]
-    print(f"   Eclipse dsp-tck: {', '.join(scores)} in {time.monotonic() - begun:.0f} s")
-    return 0 if passed and not done.returncode else 1
+    score = ", ".join(played.score.values())
+    passed = score == f"Passed tests: {CASES}, Failed tests: 0"
+    if not passed:
+        print(played.everything)
+    print(f"   Eclipse dsp-tck: {score} in {played.seconds:.0f} s")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
