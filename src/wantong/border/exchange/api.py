@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,9 @@ from wantong.border.exchange.problems import BadMetadata, UnknownProcess
 from wantong.border.gate.declarations.models import Holding
 from wantong.border.trust import services as trust
 from wantong.ground.http.idempotency import begins_itself
+from wantong.ground.http.uploads import laid_down
 
 router = Router(tags=["exchange"])
-CHUNK = 1 << 20
 
 
 class NewNegotiation(Schema):
@@ -107,14 +107,9 @@ def publish(
         said = Metadata(**json.loads(metadata))
     except (ValueError, TypeError) as error:
         raise BadMetadata(reason=str(error)[:300]) from None
-    name = Path(said.filename or file.name or "data").name
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as target:
-            for chunk in file.chunks(CHUNK):
-                target.write(chunk)
-        if not said.filename:
-            said = Metadata(**{**said.__dict__, "filename": name})
+    if not said.filename:
+        said = replace(said, filename=file.name or "data")
+    with laid_down(file) as path:
         return 201, crossings.dataset(services.publish_dataset(request.auth, path, said))
 
 

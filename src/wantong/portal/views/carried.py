@@ -31,6 +31,7 @@ from wantong.border.gate.verification import services
 from wantong.border.gate.verification.models import Registration
 from wantong.border.gate.verification.problems import BadBundle, DocumentTooLarge, ReceiptNotYet
 from wantong.ground import i18n
+from wantong.ground.http.uploads import laid_down
 from wantong.ground.log import services as log
 from wantong.ground.log.problems import LogProblem
 from wantong.ground.log.verify import parse_salt
@@ -281,11 +282,7 @@ def _laid_down(upload: UploadedFile[Any] | None, name: str) -> Iterator[Path]:
     kept = (upload.name or name).encode()[-200:].decode("utf-8", "ignore")
     if name == "document" and kept in (bundles.RECEIPT, bundles.SALT):
         raise BadBundle(reason="name-taken")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / kept
-        with path.open("wb") as target:
-            for chunk in upload.chunks():
-                target.write(chunk)
+    with laid_down(upload, kept) as path:
         yield path
 
 

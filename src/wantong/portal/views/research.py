@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 import uuid
-from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from wantong.border.exchange.models import Dataset
-from wantong.border.exchange.research import pictures, reviews, services
+from wantong.border.exchange.research import api, pictures, reviews, services
 from wantong.border.exchange.research.models import Project
 from wantong.border.exchange.research.problems import BadCrate, BadProject
 from wantong.border.gate.declarations.services import Document
@@ -24,6 +22,7 @@ from wantong.border.gate.whitelist.catalogue import MASKS
 from wantong.border.trust.models import Peer
 from wantong.ground import i18n
 from wantong.ground.actors import Actor
+from wantong.ground.http.uploads import laid_down
 from wantong.ground.problems import Problem
 from wantong.portal import words
 from wantong.portal.respond import page
@@ -170,11 +169,7 @@ def _bring_in(who: Actor, project_id: uuid.UUID, request: HttpRequest) -> None:
     file = request.FILES.get("file")
     if file is None:
         raise BadCrate(reason=i18n.t("portal.research.no-file", language()))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "crate.zip"
-        with path.open("wb") as target:
-            for chunk in file.chunks():
-                target.write(chunk)
+    with laid_down(file) as path:
         services.bring_in(who, project_id, path)
 
 
@@ -182,8 +177,4 @@ def _bring_in(who: Actor, project_id: uuid.UUID, request: HttpRequest) -> None:
 @role_required("declarer", "approver", "auditor")
 def crate(request: HttpRequest, project_id: uuid.UUID) -> FileResponse:
     """The project as an RO-Crate."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "crate.zip"
-        services.pack_crate(actor(request), project_id, path)
-        # the file lives on without its name for as long as it is being sent
-        return FileResponse(path.open("rb"), as_attachment=True, filename=f"project-{project_id}.crate.zip")
+    return api.crate_file(actor(request), project_id)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 from django.http import HttpRequest
@@ -19,9 +17,9 @@ from wantong.border.exchange.opendata.models import HarvestSource, OpenDataset, 
 from wantong.border.exchange.opendata.problems import BadRecord
 from wantong.border.exchange.opendata.record import Record
 from wantong.ground.http.idempotency import begins_itself
+from wantong.ground.http.uploads import laid_down
 
 router = Router(tags=["open data"])
-CHUNK = 1 << 20
 
 
 class Marked(Schema):
@@ -45,11 +43,7 @@ def submit(request: HttpRequest, record: Form[str], file: File[UploadedFile]) ->
     except ValueError:
         raise BadRecord(field="", reason="not JSON") from None
     checked = Record.of(said)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as target:
-            for chunk in file.chunks(CHUNK):
-                target.write(chunk)
+    with laid_down(file) as path:
         return 202, submission_dict(
             services.submit(request.auth, path, checked, filename=file.name or "data")
         )

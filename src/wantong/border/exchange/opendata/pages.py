@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,13 +18,14 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods, require_safe
 
-from wantong.border.exchange.opendata import actions, api, cite, datastore, describe, searching, services
+from wantong.border.exchange.opendata import actions, cite, datastore, describe, searching, services
 from wantong.border.exchange.opendata.codes import codes, formula
 from wantong.border.exchange.opendata.models import HarvestSource, OpenDataset, Submission
 from wantong.border.exchange.opendata.problems import BadRecord
 from wantong.border.exchange.opendata.record import Record
 from wantong.ground import clock, config, i18n
 from wantong.ground.http.auth import actor_of, require
+from wantong.ground.http.uploads import laid_down
 from wantong.ground.i18n import t
 from wantong.ground.problems import Problem
 from wantong.ground.search import question
@@ -171,11 +170,7 @@ def _hand_in(request: HttpRequest, typed: str) -> Submission:
     file = request.FILES.get("file")
     if file is None:
         raise BadRecord(field="file", reason=t("opendata.submissions.no-file", _language()))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
-        with path.open("wb") as target:
-            for chunk in file.chunks(api.CHUNK):
-                target.write(chunk)
+    with laid_down(file) as path:
         return services.submit(actor_of(request.user), path, record, filename=file.name or "data")
 
 

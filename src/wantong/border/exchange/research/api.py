@@ -16,10 +16,11 @@ from wantong.border.exchange import crossings
 from wantong.border.exchange.research import pictures, services
 from wantong.border.exchange.research.models import Project
 from wantong.border.gate.declarations.services import Document
+from wantong.ground.actors import Actor
 from wantong.ground.http.idempotency import begins_itself
+from wantong.ground.http.uploads import laid_down
 
 router = Router(tags=["research"])
-CHUNK = 1 << 20
 
 
 class NewProject(Schema):
@@ -138,9 +139,14 @@ def fetch(request: HttpRequest, release_id: uuid.UUID) -> dict[str, Any]:
 @router.get("/research/projects/{project_id}/crate")
 def crate(request: HttpRequest, project_id: uuid.UUID) -> FileResponse:
     """The project as an RO-Crate 1.1."""
+    return crate_file(request.auth, project_id)
+
+
+def crate_file(actor: Actor, project_id: uuid.UUID) -> FileResponse:
+    """The answer that is a project's crate."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crate.zip"
-        services.pack_crate(request.auth, project_id, path)
+        services.pack_crate(actor, project_id, path)
         # the file lives on without its name for as long as it is being sent
         return FileResponse(
             path.open("rb"),
@@ -155,10 +161,6 @@ def crate(request: HttpRequest, project_id: uuid.UUID) -> FileResponse:
 )
 def bring_in(request: HttpRequest, project_id: uuid.UUID, file: File[UploadedFile]) -> tuple[int, list[Any]]:
     """Publish the tables of an RO-Crate, so that the project may propose from them."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "crate.zip"
-        with path.open("wb") as target:
-            for chunk in file.chunks(CHUNK):
-                target.write(chunk)
+    with laid_down(file) as path:
         made = services.bring_in(request.auth, project_id, path)
         return 201, [crossings.dataset(row) for row in made]

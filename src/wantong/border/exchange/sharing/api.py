@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from wantong.border.exchange.sharing.ledger import get
 from wantong.border.exchange.sharing.problems import UnknownRequest
 from wantong.border.exchange.sharing.request import Wish
 from wantong.ground.http.idempotency import begins_itself
+from wantong.ground.http.uploads import laid_down
 
 router = Router(tags=["sharing"])
 PER_PAGE = 50
@@ -158,11 +158,7 @@ def versions(request: HttpRequest, dataset_id: str) -> list[dict[str, Any]]:
 )
 def publish_version(request: HttpRequest, dataset_id: str, file: File[UploadedFile]) -> Any:
     """Publish a new version of the data; every subscriber gets it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(file.name or "data").name
-        with path.open("wb") as target:
-            for chunk in file.chunks(1 << 20):
-                target.write(chunk)
+    with laid_down(file, Path(file.name or "data").name) as path:
         directory.publish_version(request.auth, dataset_id, path)  # type: ignore[attr-defined]
     return Status(201, pictures.versions(dataset_id)[0])
 
