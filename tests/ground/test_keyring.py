@@ -77,7 +77,6 @@ def test_a_key_that_does_not_change_stays(folder: Path):
     assert keyring.active(folder, "data.key").read_text() == "data"
 
 
-CALLS = ("os.link", "os.fsync", "Path.replace", "Path.unlink", "shutil.rmtree", "Path.mkdir")
 CODE = """
     import os, shutil, sys
     from datetime import UTC, datetime

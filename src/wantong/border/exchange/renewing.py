@@ -27,7 +27,7 @@ from wantong.border.trust import services as trust
 from wantong.border.trust.dcp import keys as did_keys
 from wantong.border.trust.models import Peer
 from wantong.ground import config, keyring
-from wantong.ground.log.keys import LOG_KEY, WITNESS_KEY, generate_keys
+from wantong.ground.log.keys import generate_keys
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event, State
 
@@ -36,7 +36,6 @@ logger = structlog.get_logger(__name__)
 OVERLAP = timedelta(days=7)
 SLOWEST = timedelta(seconds=30)
 RETIREMENT = "wantong-retirement/1"
-ROTATED = (keys.PROTOCOL, LOG_KEY, WITNESS_KEY)
 
 
 # --- what the operator does -------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from wantong.ground.http.buckets import Buckets, Rate
 from wantong.ground.problems import Problem
 
 ADDRESS, PEER, UNPROVEN, SIGN_IN = "address", "peer", "unproven", "sign-in"
-RATES = (ADDRESS, PEER, UNPROVEN, SIGN_IN)
+"""The limits that :func:`spend` counts against."""
 FILE = "limits"
 LONGEST_WAIT = 300.0
 Network = IPv4Network | IPv6Network
@@ -229,7 +229,7 @@ def buckets(path: Path) -> Buckets:
 
 
 def spend(of: str, who: str, amount: float = 1.0) -> None:
-    """Count one request of ``who`` against the limit ``of`` (one of :data:`RATES`). Raises :class:`TooManyRequests`.
+    """Count one request of ``who`` against the limit ``of`` (:data:`PEER` and its like). Raises :class:`TooManyRequests`.
 
     An ``amount`` of 0 only looks. Not for addresses of this machine itself (:func:`of_this_machine`).
     """

@@ -25,7 +25,7 @@ from tests.border.gate.scene import CHAN, LEI, WU
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange.catalogue import Metadata
 from wantong.border.exchange.models import Dataset
-from wantong.border.exchange.offshore import runner, services
+from wantong.border.exchange.offshore import lineage, runner, services
 from wantong.border.exchange.offshore.models import Item, Run
 from wantong.border.exchange.offshore.problems import (
     BadSpace,
@@ -316,7 +316,8 @@ class Isolation(RuleBasedStateMachine):
             assert not [mark for mark in marks if CANARY in mark]
             if item.space_id == self.spaces[1].id:
                 assert not [mark for mark in marks if "foreign-hk" in mark], "of another space"
-            assert services.return_facts(item)["domestic_data_added"] is False
+            facts = lineage.facts(services._roots(item))
+            assert facts["domestic_data_added"] is False
 
 
 def test_nothing_domestic_gets_in_on_any_path(told, tmp_path, monkeypatch):

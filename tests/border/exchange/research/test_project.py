@@ -41,7 +41,6 @@ from wantong.ground.problems import Problem
 pytestmark = pytest.mark.django_db(transaction=True)
 HK = "hk.test.example"
 PAPER = Document("Approval of the ethics committee", "EC-2026-11", "a" * 64)
-MO = Peer(participant_id="mo.test.example")
 FIELDS = {"参与者": "tokenise", "血压": "keep"}
 ANYBODY = st.sampled_from([CHAN, LEI, WU])
 

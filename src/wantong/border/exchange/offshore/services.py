@@ -304,11 +304,6 @@ def perform(run_id: uuid.UUID | str) -> Run:
 # --- what returns -----------------------------------------------------------------------------------------------
 
 
-def return_facts(item: Item) -> dict[str, Any]:
-    """What the space says to the gate of a result. Raises :class:`.lineage.Mixed`, which cannot be."""
-    return lineage.facts(_roots(item))
-
-
 def lawful(item: Item, on: dt.date) -> dict[str, Assessment]:
     """What the law of that day answers for the way back to each owner: participant id → assessment."""
     behind = _roots(item)

@@ -20,7 +20,6 @@ from wantong.ground.config import NodeConfig
 from wantong.ground.problems import TYPE_BASE
 
 PIECE = 1 << 20
-_TEXT = ("text/", "application/json", "application/geo+json")
 
 
 class _File(FileResponse):

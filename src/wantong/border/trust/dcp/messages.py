@@ -101,9 +101,8 @@ def read_query(data: bytes) -> list[Scope]:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What an issuer brings: its own and the holder's name of the request, and credentials as JWTs (none: refused)."""
+    """What an issuer brings: the holder's name of the request, and credentials as JWTs (none: refused)."""
 
-    issuer_pid: str
     holder_pid: str
     credentials: tuple[str, ...]
 
@@ -126,7 +125,7 @@ def read_delivery(data: bytes) -> Delivery:
     payloads = [one.get("payload") if isinstance(one, dict) else None for one in listed]
     if not all(isinstance(payload, str) for payload in payloads):
         raise BadQuery(400, "every credential must have its payload as a string")
-    return Delivery(str(pids[0]), str(pids[1]), tuple(map(str, payloads)))
+    return Delivery(str(told["holderPid"]), tuple(map(str, payloads)))
 
 
 @dataclass(frozen=True)
