@@ -10,7 +10,7 @@ from ninja import Router, Schema
 
 from wantong.border.exchange.offshore import pictures, services
 from wantong.border.exchange.offshore.models import Space
-from wantong.border.gate.declarations.services import Document
+from wantong.border.gate.declarations.api import PaperBehind
 from wantong.ground.http.auth import require
 from wantong.ground.http.idempotency import begins_itself
 
@@ -25,20 +25,12 @@ class NewSpace(Schema):
     parties: list[str]
 
 
-class Paper(Schema):
-    """The owner's word that the data was collected outside."""
-
-    title: str
-    number: str = ""
-    sha256: str = ""
-
-
 class Admission(Schema):
-    """``name`` is what the table will be called in jobs."""
+    """``name`` is what the table will be called in jobs; ``document`` the owner's word that it was collected outside."""
 
     transfer_id: str
     name: str
-    document: Paper
+    document: PaperBehind
 
 
 class NewJob(Schema):
@@ -95,7 +87,7 @@ def close(request: HttpRequest, space_id: uuid.UUID, reason: Reason) -> dict[str
 @router.post("/offshore/spaces/{space_id}/items", response={201: dict})
 def admit(request: HttpRequest, space_id: uuid.UUID, new: Admission) -> tuple[int, dict[str, Any]]:
     """Propose that what a transfer has brought enters the space."""
-    paper = Document(**new.document.dict())
+    paper = new.document.as_document()
     return 201, pictures.item(services.admit(request.auth, space_id, new.transfer_id, new.name, paper))
 
 

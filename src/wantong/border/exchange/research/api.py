@@ -15,7 +15,7 @@ from ninja.files import UploadedFile
 from wantong.border.exchange import crossings
 from wantong.border.exchange.research import pictures, services
 from wantong.border.exchange.research.models import Project
-from wantong.border.gate.declarations.services import Document
+from wantong.border.gate.declarations.api import PaperBehind
 from wantong.ground.actors import Actor
 from wantong.ground.http.idempotency import begins_itself
 from wantong.ground.http.uploads import laid_down
@@ -40,20 +40,12 @@ class Word(Schema):
     note: str = ""
 
 
-class Paper(Schema):
-    """The committee's paper."""
-
-    title: str
-    number: str = ""
-    sha256: str = ""
-
-
 class NewReview(Schema):
-    """A review, or (``approved`` false) that it was refused or taken back."""
+    """A review with the committee's paper, or (``approved`` false) that it was refused or taken back."""
 
     name: str
     approved: bool
-    document: Paper
+    document: PaperBehind
     note: str = ""
 
 
@@ -105,7 +97,7 @@ def close(request: HttpRequest, project_id: uuid.UUID, reason: Reason) -> dict[s
 @router.post("/research/projects/{project_id}/reviews", response={201: dict})
 def review(request: HttpRequest, project_id: uuid.UUID, new: NewReview) -> tuple[int, dict[str, Any]]:
     """Enter a review of this institution."""
-    paper = Document(**new.document.dict())
+    paper = new.document.as_document()
     made = services.review(request.auth, project_id, new.name, new.approved, paper, new.note)
     return 201, pictures.review(made)
 

@@ -51,6 +51,10 @@ class PaperBehind(Schema):
     number: str = ""
     sha256: str = ""
 
+    def as_document(self) -> Document:
+        """As the services take it."""
+        return Document(self.title, self.number, self.sha256)
+
 
 class Act(Schema):
     """``act``: confirm, approve, explain, authority_decision, answer_facts, hold, resume, refuse or recall."""
@@ -124,7 +128,7 @@ def act(request: HttpRequest, declaration_id: str, body: Act, lang: str = "en") 
         declaration_id,
         body.act,
         body.note,
-        Document(**body.document.dict()) if body.document else None,
+        body.document.as_document() if body.document else None,
         requirements=body.requirements,
         facts=body.facts,
     )
