@@ -46,6 +46,7 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "sharing-done": (f"sharing/requests/{ids['request-done']}", OPERATORS),
         "sharing-figures": ("sharing/figures", PUBLIC),
         "sharing-ask": ("sharing/ask?dataset=social-insurance", REGISTRARS),
+        "sharing-version": ("sharing/versions/museum-visits", REGISTRARS),
         "carried": ("carried", OPERATORS),
         "carried-register": ("carried/register", REGISTRARS),
         "registration": (f"carried/{ids['registration']}", OPERATORS),
@@ -74,4 +75,5 @@ FORMS = {
     "carried-register",
     "registration-bundle",
     "sharing-ask",
+    "sharing-version",
 }

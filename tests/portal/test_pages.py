@@ -385,6 +385,66 @@ def test_the_same_form_sent_twice_is_one_request(bay, readers):
     assert readers["lei"].get("/en/sharing/ask?dataset=nothing", **BROWSER).status_code == 404
 
 
+def test_a_version_is_compared_and_then_published_on_its_page(bay, readers):
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    from wantong.border.exchange.sharing.models import Version
+
+    def send(who, act, rows, header="date,museum,visitors", lang="en"):
+        lines = [header, *(",".join(map(str, row)) for row in rows)]
+        file = SimpleUploadedFile("博物馆" * 80 + ".csv", "\n".join(lines).encode() + b"\n", "text/csv")
+        url = f"/{lang}/sharing/versions/museum-visits"
+        return readers[who].post(url, {"act": act, "file": file}, **BROWSER)
+
+    days = [(f"2026-03-{d:02d}", "Guangdong Museum", 9000 + d) for d in range(1, 29)]
+    newer = [*days[1:-1], ("2026-03-28", "Guangdong Museum", 1), ("2026-03-29", "Guangdong Museum", 2)]
+    url = "/en/sharing/versions/museum-visits"
+    told = readers["lei"].get(url, HTTP_ACCEPT="application/json").json()
+    assert [(one["asker_body"]["code"], one["has"]) for one in told["subscribers"]] == [("gd-hrss", 1)]
+    assert "Social security bureau" in readers["chan"].get(url, **BROWSER).content.decode()
+    # compared: what would change is told, and nothing has
+    page = send("lei", "compare", newer)
+    assert page.status_code == 200
+    whole(page.content.decode(), "en")
+    counts = {"added": 1, "changed": 1, "removed": 1}
+    compared = page.context["compared"]
+    assert compared == {"number": 1, "rows_before": 28, "rows": 28, "changes": counts, "same": False}
+    assert "Compared with version 1" in page.content.decode()
+    assert Version.objects.filter(dataset="museum-visits").count() == 1
+    # rows that the key does not tell apart, another table, no table, nothing
+    assert send("lei", "compare", [*days, days[0]]).context["compared"]["changes"] is None
+    for act in ("compare", "publish"):
+        for refused in (
+            send("lei", act, days, header="date,museum,people"),
+            send("lei", act, [(*row, "more") for row in days]),
+            readers["lei"].post(url, {"act": act}, **BROWSER),
+            readers["lei"].post(url, {"act": act, "file": SimpleUploadedFile("v.csv", b"")}, **BROWSER),
+        ):
+            assert refused.status_code == 422, refused.content
+            whole(refused.content.decode(), "en")
+            assert "govuk-error-summary" in refused.content.decode()
+        assert send("wu", act, newer).status_code == 403, "an auditor publishes nothing"
+        assert send("nobody", act, newer).status_code == 302
+    assert Version.objects.filter(dataset="museum-visits").count() == 1
+    # published: once, however often it is sent
+    for sentence in ("第 2 版已发布", "该文件即已发布的第 2 版"):
+        page = send("lei", "publish", newer, lang="zh-hans")
+        assert page.status_code == 302 and page["Location"] == "/zh-hans/sharing/versions/museum-visits"
+        assert sentence in readers["lei"].get(page["Location"], **BROWSER).content.decode()
+    (version,) = Version.objects.filter(dataset="museum-visits", number__gt=1)
+    assert (version.number, version.changes, version.published_by) == (2, counts, "user:lei")
+    page = send("lei", "compare", newer, lang="pt")
+    assert page.context["compared"]["same"] and "Não há nada a publicar" in page.content.decode()
+    # who publishes for the body finds the way there; who does not, does not
+    entry = "/en/sharing/directory/museum-visits"
+    assert url in readers["lei"].get(entry, **BROWSER).content.decode()
+    ho = Client()
+    assert ho.login(username="ho", password=PASSWORD)
+    assert url not in ho.get(entry, **BROWSER).content.decode()
+    assert ho.get(url, **BROWSER).status_code == 403, "another body's data"
+    assert readers["lei"].get("/en/sharing/versions/nothing", **BROWSER).status_code == 404
+
+
 def test_the_figures_are_tables_too(bay, readers):
     for table, column in (
         ("months", "asked"),

@@ -50,6 +50,7 @@ _pages = [
     *both("sharing/figures", sharing.figures, "sharing-figures"),
     *both("sharing/peers/<str:participant_id>", sharing.of_peer, "sharing-peer"),
     path("sharing/confirm/<path:dataset_id>", sharing.confirm, name="sharing-confirm"),
+    path("sharing/versions/<path:dataset_id>", sharing.version, name="sharing-version"),
     *both("sharing/directory/<path:dataset_id>", sharing.entry, "sharing-entry"),
     *both("carried", carried.carried, "carried"),
     path("carried/register", carried.register, name="carried-register"),

@@ -7,8 +7,11 @@ import datetime as dt
 import io
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,13 +22,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from wantong.border.exchange.sharing import codes, directory, peering, pictures, services
-from wantong.border.exchange.sharing.ledger import get
+from wantong.border.exchange.sharing.ledger import get, member
 from wantong.border.exchange.sharing.models import Request
 from wantong.border.exchange.sharing.request import Wish, Workflow
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.trust import services as trust
 from wantong.ground import config, i18n
 from wantong.ground.actors import Actor
+from wantong.ground.http.uploads import laid_down
 from wantong.ground.problems import Problem
 from wantong.ground.turns import Turns
 from wantong.portal import charts, words
@@ -37,6 +41,7 @@ from wantong.portal.views.whitelist import basis
 
 PER_PAGE = 20
 ASKERS = ("declarer", "approver")
+PUBLISHERS = ("declarer", "approver", "operator")
 TABLES = ("months", "bodies", "datasets", "refusals")
 MONTHLY = ("asked", "granted", "refused")
 
@@ -99,6 +104,7 @@ def _entry(
         problem=problem,
         weights=codes.load("quality")["weights"],
         may_ask=bool(who and who.roles & set(ASKERS)),
+        may_publish=bool(mine and who and who.roles & set(PUBLISHERS)),
         may_confirm=bool(
             mine
             and who
@@ -119,6 +125,63 @@ def confirm(request: HttpRequest, dataset_id: str) -> HttpResponse:
         return _entry(request, dataset_id, problem=problem)
     messages.success(request, i18n.t("portal.sharing.done.confirm", language()))
     return redirect("portal:sharing-entry", dataset_id=dataset_id)
+
+
+class VersionForm(forms.Form):
+    """The file that is to be the newest version."""
+
+    file = forms.FileField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["file"]
+        field.label = i18n.t("portal.sharing.file", language())
+        for fault in ("required", "invalid", "missing", "empty", "max_length"):
+            field.error_messages[fault] = i18n.t("portal.sharing.file-needed", language())
+
+
+@never_cache
+@role_required(*PUBLISHERS)
+def version(request: HttpRequest, dataset_id: str) -> HttpResponse:
+    """A file is compared with the newest version of a dataset of one's own body, or published as the next one."""
+    who, row = actor(request), directory.entry(dataset_id)
+    member(who, row.body_id)
+    form = VersionForm(request.POST or None, request.FILES or None)
+    compared: directory.Comparison | None = None
+    problem: Problem | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            upload = form.cleaned_data["file"]
+            with laid_down(upload, f"data{Path(upload.name).suffix[:20]}") as path:
+                if request.POST.get("act") == "publish":
+                    before = directory.newest(dataset_id).number
+                    done = directory.publish_version(who, dataset_id, path)
+                    new = done.number > before
+                    said = "portal.sharing.published" if new else "portal.sharing.published-before"
+                    messages.success(request, i18n.t(said, language(), number=done.number))
+                    return redirect("portal:sharing-version", dataset_id=dataset_id)
+                compared = directory.compare(who, dataset_id, path)
+        except Problem as raised:
+            problem = raised
+    parties = words.Parties()
+    data = {
+        **directory.described([row])[0],
+        "versions": pictures.versions(dataset_id)[:20],
+        "subscribers": [
+            {**one, "node": parties.name(one["peer"] or parties.own)}
+            for one in pictures.subscribers(dataset_id)
+        ],
+        "compared": asdict(compared) if compared else None,
+    }
+    return page(
+        request,
+        "portal/sharing_version.html",
+        data,
+        problem=problem,
+        status=422 if form.errors else None,
+        form=form,
+        columns=[column["name"] for column in data["fields"]],
+    )
 
 
 @never_cache

@@ -158,7 +158,7 @@ def versions(request: HttpRequest, dataset_id: str) -> list[dict[str, Any]]:
 )
 def publish_version(request: HttpRequest, dataset_id: str, file: File[UploadedFile]) -> Any:
     """Publish a new version of the data; every subscriber gets it."""
-    with laid_down(file, Path(file.name or "data").name) as path:
+    with laid_down(file, f"data{Path(file.name or '').suffix[:20]}") as path:
         directory.publish_version(request.auth, dataset_id, path)  # type: ignore[attr-defined]
     return Status(201, pictures.versions(dataset_id)[0])
 

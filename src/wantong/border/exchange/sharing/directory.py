@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -198,26 +199,42 @@ def delist(actor: Actor, dataset_id: str) -> Listing:
     return listing
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A file beside the newest version, which has ``number``: how many ``rows`` each of them has, and what differs.
+
+    ``changes`` counts the rows ``added``, ``changed`` and ``removed``; None where no key tells one row from another.
+    ``same``: it is that version, byte for byte.
+    """
+
+    number: int
+    rows_before: int
+    rows: int
+    changes: Mapping[str, int] | None
+    same: bool
+
+
+def compare(actor: Actor, dataset_id: str, path: Path) -> Comparison:
+    """What publishing the file at ``path`` would change. Nothing is kept. Raises as :func:`publish_version`."""
+    listing, _, measured = _examined(actor, dataset_id, path)
+    last = newest(dataset_id)
+    return Comparison(
+        number=last.number,
+        rows_before=last.measured["rows"],
+        rows=measured.rows,
+        changes=_summary(listing, last, path) if listing.key else None,
+        same=deliverable.digest(path)[0] == last.sha256,
+    )
+
+
 def publish_version(actor: Actor, dataset_id: str, path: Path) -> Version:
     """Publish the file at ``path`` as the dataset's newest version; every subscriber gets it.
 
     It must have the columns of the dataset. The content of the newest version again is the same version. Raises NotAllowed,
     UnknownListing, NotAMember, BadListing, PayloadUnreadable, OSError.
     """
-    require(actor, "declarer", "approver", "operator")
-    listing = entry(dataset_id)
-    member(actor, listing.body_id)
+    listing, found, measured = _examined(actor, dataset_id, path)
     dataset = listing.dataset
-    columns = [str(column["name"]) for column in dataset.fields]
-    header = deliverable.header(path, dataset.media_type)
-    if set(header) != set(columns):
-        raise BadListing(
-            reason=f"its columns are not those of the dataset: {', '.join(sorted(set(header) ^ set(columns)))[:300]}"
-        )
-    found = _findings(path, columns, dataset.media_type)
-    if not codes.type_of(listing.sharing)["personal"] and any(f.about == "person" for f in found):
-        raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
-    measured = _measure(path, dataset.fields, found, dataset.media_type)
     with path.open("rb") as file:
         blob = blobs.store(config.current().blobs, file)
     differs = _summary(listing, newest(dataset_id), path) if listing.key else None
@@ -250,16 +267,20 @@ def publish_version(actor: Actor, dataset_id: str, path: Path) -> Version:
             },
             version.published_at,
         )
-        subscribers = Request.objects.filter(
-            dataset_id=dataset_id, side__in=("owner", "both"), state="in_force", delivery=codes.SUBSCRIPTION
-        )
-        for request_id in subscribers.values_list("id", flat=True):
+        for request_id in subscribers(dataset_id).values_list("id", flat=True):
             outbox.publish(
                 "sharing.announce",
                 f"sharing:{request_id}",
                 {"request": str(request_id), "version": version.number},
             )
     return version
+
+
+def subscribers(dataset_id: str) -> QuerySet[Request]:
+    """The requests under which every new version is delivered."""
+    return Request.objects.filter(
+        dataset_id=dataset_id, side__in=("owner", "both"), state="in_force", delivery=codes.SUBSCRIPTION
+    )
 
 
 def newest(dataset_id: str) -> Version:
@@ -396,6 +417,24 @@ def _folded(text: str) -> str:
 
 
 # --- measuring --------------------------------------------------------------------------------------------------
+
+
+def _examined(actor: Actor, dataset_id: str, path: Path) -> tuple[Listing, list[Finding], quality.Measured]:
+    """The entry that a file is to be the next version of, and what is in the file. Raises as :func:`publish_version`."""
+    require(actor, "declarer", "approver", "operator")
+    listing = entry(dataset_id)
+    member(actor, listing.body_id)
+    dataset = listing.dataset
+    columns = [str(column["name"]) for column in dataset.fields]
+    header = deliverable.header(path, dataset.media_type)
+    if set(header) != set(columns):
+        raise BadListing(
+            reason=f"its columns are not those of the dataset: {', '.join(sorted(set(header) ^ set(columns)))[:300]}"
+        )
+    found = _findings(path, columns, dataset.media_type)
+    if not codes.type_of(listing.sharing)["personal"] and any(f.about == "person" for f in found):
+        raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
+    return listing, found, _measure(path, dataset.fields, found, dataset.media_type)
 
 
 def _findings(path: Path, columns: Collection[str], media_type: str) -> list[Finding]:

@@ -47,6 +47,12 @@ def versions(dataset_id: str) -> list[dict[str, Any]]:
     ]
 
 
+def subscribers(dataset_id: str) -> list[dict[str, Any]]:
+    """Who gets every new version of a dataset of ours, the first to subscribe first; ``has``: the version that is there, or 0."""
+    rows = directory.subscribers(stored(dataset_id)).select_related("peer").order_by("asked_at")
+    return [{**line(row), "has": fold_of(row).had()} for row in rows]
+
+
 def requests(
     *, state: str = "", side: str = "", dataset_id: str = "", page: int = 1, per_page: int = 50
 ) -> dict[str, Any]:
@@ -240,4 +246,4 @@ def _said(moment: dt.datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-__all__ = ["bodies", "calls", "dashboard", "line", "requests", "thread", "versions"]
+__all__ = ["bodies", "calls", "dashboard", "line", "requests", "subscribers", "thread", "versions"]
