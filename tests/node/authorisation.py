@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver
@@ -28,6 +29,7 @@ from wantong.border.trust import keys, tokens
 from wantong.border.trust.models import Peer
 from wantong.ground import config
 from wantong.ground.http.auth import make_token
+from wantong.node.openapi import InvalidRequest
 
 TABLE = Path(__file__).parents[2] / "docs" / "plan" / "authorisation.yaml"
 PEOPLE = ("anonymous", "declarer", "approver", "auditor", "operator")
@@ -88,18 +90,18 @@ def routes() -> list[Route]:
     from wantong.border.exchange.query.plane import Plane
     from wantong.node.urls import api
 
-    operations: dict[str, set[str]] = {}
+    methods_of: dict[str, set[str]] = {}
     for prefix, router in api._routers:
         for path, view in router.path_operations.items():
             full = re.sub(r"\{(?:\w+:)?(\w+)\}", r"<\1>", f"api{prefix}{path}".replace("//", "/"))
             for operation in view.operations:
-                operations.setdefault(full, set()).update(operation.methods)
+                methods_of.setdefault(full, set()).update(operation.methods)
     found = []
     for path in _paths(get_resolver(), ""):
         plain = re.sub(r"<\w+:(\w+)>", r"<\1>", path)
-        methods = operations.pop(plain, None) or {"GET", "POST"}
+        methods = methods_of.pop(plain, None) or {"GET", "POST"}
         found += [Route(method, path) for method in sorted(methods)]
-    assert not operations, operations
+    assert not methods_of, methods_of
     node = config.current()
     planes = dataplane.app(node, [*downloads.routes(node), *Plane(node).routes])
     found += [
@@ -108,6 +110,63 @@ def routes() -> list[Route]:
         for method in sorted((route.methods or {"GET"}) - {"HEAD"})
     ]
     return sorted(set(found), key=lambda route: (route.plane, route.path, route.method))
+
+
+@cache
+def operations() -> dict[str, tuple[dict[str, str], dict[str, Any]]]:
+    """Operation of the API → formats of its path's parameters; ``body`` or ``form``, the least that it takes."""
+    from wantong.node.urls import api
+
+    told = api.get_openapi_schema()
+    named = told["components"]["schemas"]
+    found = {}
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            formats = {
+                one["name"]: one["schema"].get("format", "") for one in operation.get("parameters", ())
+            }
+            sent = {}
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                sent["body" if kind == "application/json" else "form"] = _least(content["schema"], named)
+            found[f"{method.upper()} {path.lstrip('/')}"] = (formats, sent)
+    return found
+
+
+def _bare(route: Route) -> str:
+    """An address as the API's description spells it."""
+    return f"{route.method} " + re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", route.path)
+
+
+def _least(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Any:
+    """The smallest instance of a JSON Schema as the API's models write them."""
+    if "$ref" in schema:
+        return _least(named[schema["$ref"].rpartition("/")[2]], named)
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            return _least(schema[several][0], named)
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", (schema.get("enum") or [None])[0])
+    match schema.get("type"):
+        case "object":
+            needed = schema.get("required", ())
+            return {name: _least(schema["properties"][name], named) for name in needed}
+        case "array":
+            return [_least(schema["items"], named)] * max(schema.get("minItems", 0), 1)
+        case "boolean":
+            return True
+        case "integer" | "number":
+            return schema.get("minimum", 1)
+        case "string" if schema.get("format") == "binary":
+            return SimpleUploadedFile("table.csv", b"day,count\r\n2026-01-01,1\r\n", "text/csv")
+        case "string":
+            of_form = {
+                "date": "2026-01-01",
+                "date-time": "2026-01-01T00:00:00Z",
+                "uuid": str(uuid.UUID(int=1)),
+            }
+            return of_form.get(schema.get("format", ""), "x" * max(schema.get("minLength", 1), 1))
+        case _:
+            return {}
 
 
 def _paths(resolver: Any, prefix: str) -> Iterator[str]:
@@ -190,8 +249,9 @@ class Everybody:
             for known in (f"{family} {name}" if route.path.startswith(("dsp", "wantong")) else "", name):
                 if known in self.values:
                     return str(self.values[known])
-            return {"uuid": str(uuid.UUID(int=1)), "int": "1"}.get(kind, "x")
+            return {"uuid": str(uuid.UUID(int=1)), "int": "1"}.get(kinds.get(name, kind), "x")
 
+        kinds = operations().get(_bare(route), ({}, {}))[0]
         path = re.sub(r"[<{](?:(?P<kind>\w+):)?(?P<name>\w+)[>}]", fill, route.path)
         path = re.sub(r"[<{](?P<name>\w+)(?::(?P<kind>\w+))?[>}]", fill, path)
         if path.startswith("^"):  # a regular expression: something that it fits
@@ -201,8 +261,18 @@ class Everybody:
         return "/" + path
 
     def called(self, route: Route, role: str, row: Mapping[str, Any]) -> str:
-        """What comes of it: ``in`` (whatever the answer), ``sign-in``, or the status that keeps him out."""
+        """What comes of it: ``in`` (whatever the answer), ``sign-in``, or the status that keeps him out.
+
+        ``unread``: the body was not of the form that the address takes, so nobody looked at who he is.
+        """
         path = self.address(route) + row.get("query", "")
+        least = operations().get(_bare(route), ({}, {}))[1]
+        if "form" in least:
+            row = {**row, "form": {**least["form"], **row.get("form", {})}}
+            for file in (value for value in row["form"].values() if hasattr(value, "seek")):
+                file.seek(0)
+        elif not {"body", "form"} & row.keys():
+            row = {**row, **least}
         body = json.dumps(row["body"]).encode() if "body" in row else b""
         headers = {}
         if role in NODES:
@@ -227,6 +297,8 @@ class Everybody:
                     route.method, path, body, content_type="application/json", headers=headers
                 )
             transaction.set_rollback(True)
+        if answer.status_code == 422 and InvalidRequest.slug.encode() in answer.content[:200]:
+            return "unread"
         return _outcome(answer.status_code, answer.get("Location", ""), answer.get("Content-Type", ""))
 
 

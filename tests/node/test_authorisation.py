@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+from ninja import Schema
 from tests.docs.test_tasks import ROOT
 from tests.node import authorisation
 
@@ -43,6 +46,19 @@ def test_everybody_gets_as_far_as_the_table_says(node, db, quiet):
             if outcome != told[route.name][role]:
                 wrong.append((route.name, role, outcome, told[route.name][role]))
     assert wrong == []
+
+
+def test_in_the_description_of_the_api_a_name_stands_for_one_form(node):
+    import wantong.node.urls  # noqa: F401 - all forms are there
+
+    forms = Counter(form.__name__ for form in _below(Schema) if form.__module__.startswith("wantong."))
+    assert [name for name, count in forms.items() if count > 1] == []
+
+
+def _below(kind: type) -> Iterator[type]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def test_the_page_is_made_from_the_table():

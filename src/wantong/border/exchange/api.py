@@ -17,6 +17,7 @@ from wantong.border.exchange.models import Agreement, Dataset, Negotiation, Rece
 from wantong.border.exchange.problems import BadMetadata, UnknownProcess
 from wantong.border.gate.declarations.models import Holding
 from wantong.border.trust import services as trust
+from wantong.ground.http.forms import Reason
 from wantong.ground.http.idempotency import begins_itself
 from wantong.ground.http.uploads import laid_down
 
@@ -33,17 +34,11 @@ class NewNegotiation(Schema):
     offer: dict[str, Any] | None = None
 
 
-class Word(Schema):
+class NegotiationWord(Schema):
     """A person's decision."""
 
     act: Literal["agree", "accept", "terminate"]
     reason: str = ""
-
-
-class Reason(Schema):
-    """Why."""
-
-    reason: str
 
 
 class NewStanding(Schema):
@@ -139,7 +134,7 @@ def negotiation(request: HttpRequest, pid: str) -> dict[str, Any]:
 
 
 @router.post("/negotiations/{pid}/word")
-def decide(request: HttpRequest, pid: str, word: Word) -> dict[str, Any]:
+def decide(request: HttpRequest, pid: str, word: NegotiationWord) -> dict[str, Any]:
     """A person's word on a negotiation that waits."""
     return crossings.negotiation(services.decide_negotiation(request.auth, pid, word.act, word.reason))
 

@@ -12,6 +12,7 @@ from wantong.border.exchange.offshore import pictures, services
 from wantong.border.exchange.offshore.models import Space
 from wantong.border.gate.declarations.api import PaperBehind
 from wantong.ground.http.auth import require
+from wantong.ground.http.forms import Note
 from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["offshore"])
@@ -54,12 +55,6 @@ class Way(Schema):
     title: dict[str, str]
 
 
-class Reason(Schema):
-    """Why."""
-
-    note: str = ""
-
-
 @router.get("/offshore/spaces")
 def spaces(request: HttpRequest) -> list[dict[str, Any]]:
     """All spaces, the newest first."""
@@ -79,7 +74,7 @@ def space(request: HttpRequest, space_id: uuid.UUID) -> dict[str, Any]:
 
 
 @router.post("/offshore/spaces/{space_id}/close")
-def close(request: HttpRequest, space_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
+def close(request: HttpRequest, space_id: uuid.UUID, reason: Note) -> dict[str, Any]:
     """Close it: what was made in it is deleted."""
     return pictures.space(services.close(request.auth, space_id, reason.note))
 

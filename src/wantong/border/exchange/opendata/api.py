@@ -16,6 +16,7 @@ from wantong.border.exchange.opendata import describe, harvest, services
 from wantong.border.exchange.opendata.models import HarvestSource, OpenDataset, Submission
 from wantong.border.exchange.opendata.problems import BadRecord
 from wantong.border.exchange.opendata.record import Record
+from wantong.ground.http.forms import Reason
 from wantong.ground.http.idempotency import begins_itself
 from wantong.ground.http.uploads import laid_down
 
@@ -27,12 +28,6 @@ class Marked(Schema):
 
     dataset_id: str
     record: dict[str, Any]
-
-
-class Reason(Schema):
-    """Why."""
-
-    reason: str
 
 
 @router.post("/open-data/submissions", response={202: dict}, url_name=begins_itself("open-data-submit"))

@@ -76,6 +76,7 @@ def submit_dataset(actor: Actor, dataset_id: str, record: Record) -> Submission:
 
     Raises as :func:`submit`, and :class:`NotMarkedOpen`.
     """
+    require(actor, "declarer", "approver", "operator")
     row = Dataset.objects.filter(id=dataset_id, is_open=True, withdrawn_at=None, audience=None).first()
     if row is None:
         raise problems.NotMarkedOpen(dataset=dataset_id)

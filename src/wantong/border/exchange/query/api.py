@@ -11,6 +11,7 @@ from ninja import Router, Schema
 from wantong.border.exchange.query import services
 from wantong.border.exchange.query.models import Call, Question
 from wantong.ground.http.auth import require
+from wantong.ground.http.forms import PersonNumber
 from wantong.ground.http.idempotency import begins_itself
 
 router = Router(tags=["query"])
@@ -24,12 +25,6 @@ class Asking(Schema):
     case: str
     reason: str
     fields: tuple[str, ...]
-
-
-class Person(Schema):
-    """The number of a person's document."""
-
-    identifier: str
 
 
 @router.get("/queries")
@@ -73,7 +68,7 @@ def calls(request: HttpRequest, transfer_id: str) -> list[dict[str, Any]]:
 
 
 @router.post("/queries/about")
-def about(request: HttpRequest, person: Person) -> list[dict[str, Any]]:
+def about(request: HttpRequest, person: PersonNumber) -> list[dict[str, Any]]:
     """Who asked about a person, for what: on his own word. Nothing once he has been forgotten."""
     require(request.auth, "approver", "operator", "auditor")
     rows = services.calls_about(person.identifier)

@@ -17,6 +17,7 @@ from wantong.border.exchange.research import pictures, services
 from wantong.border.exchange.research.models import Project
 from wantong.border.gate.declarations.api import PaperBehind
 from wantong.ground.actors import Actor
+from wantong.ground.http.forms import Note
 from wantong.ground.http.idempotency import begins_itself
 from wantong.ground.http.uploads import laid_down
 
@@ -33,7 +34,7 @@ class NewProject(Schema):
     until: dt.date
 
 
-class Word(Schema):
+class ProjectWord(Schema):
     """Whether this institution agrees."""
 
     agreed: bool
@@ -49,18 +50,12 @@ class NewReview(Schema):
     note: str = ""
 
 
-class Proposal(Schema):
+class ReleaseProposal(Schema):
     """``fields`` maps each field that is to be released to its mask."""
 
     dataset_id: str
     kind: str
     fields: dict[str, str]
-
-
-class Reason(Schema):
-    """Why."""
-
-    note: str = ""
 
 
 @router.get("/research/projects")
@@ -83,13 +78,13 @@ def project(request: HttpRequest, project_id: uuid.UUID) -> dict[str, Any]:
 
 
 @router.post("/research/projects/{project_id}/answer")
-def answer(request: HttpRequest, project_id: uuid.UUID, word: Word) -> dict[str, Any]:
+def answer(request: HttpRequest, project_id: uuid.UUID, word: ProjectWord) -> dict[str, Any]:
     """This institution's word on a project that the other has proposed."""
     return pictures.project(services.answer(request.auth, project_id, word.agreed, word.note))
 
 
 @router.post("/research/projects/{project_id}/close")
-def close(request: HttpRequest, project_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
+def close(request: HttpRequest, project_id: uuid.UUID, reason: Note) -> dict[str, Any]:
     """End it."""
     return pictures.project(services.close(request.auth, project_id, reason.note))
 
@@ -103,7 +98,7 @@ def review(request: HttpRequest, project_id: uuid.UUID, new: NewReview) -> tuple
 
 
 @router.post("/research/projects/{project_id}/releases", response={201: dict})
-def propose(request: HttpRequest, project_id: uuid.UUID, new: Proposal) -> tuple[int, dict[str, Any]]:
+def propose(request: HttpRequest, project_id: uuid.UUID, new: ReleaseProposal) -> tuple[int, dict[str, Any]]:
     """Propose data of ours."""
     return 201, pictures.release(
         services.propose(request.auth, project_id, new.dataset_id, new.kind, new.fields)
@@ -117,7 +112,7 @@ def release(request: HttpRequest, release_id: uuid.UUID) -> dict[str, Any]:
 
 
 @router.post("/research/releases/{release_id}/end")
-def end(request: HttpRequest, release_id: uuid.UUID, reason: Reason) -> dict[str, Any]:
+def end(request: HttpRequest, release_id: uuid.UUID, reason: Note) -> dict[str, Any]:
     """Take it out of the project."""
     return pictures.release(services.end(request.auth, release_id, reason.note))
 

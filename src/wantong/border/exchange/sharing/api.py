@@ -68,7 +68,7 @@ class NewRequest(Schema):
     id: uuid.UUID | None = None
 
 
-class Act(Schema):
+class RequestAct(Schema):
     """Something done with a request; what each act needs is in the documentation of sharing."""
 
     act: Literal["endorse", "approve", "refuse", "revoke", "withdraw", "rate", "report", "answer"]
@@ -207,7 +207,7 @@ def thread(request: HttpRequest, request_id: str) -> dict[str, Any]:
 
 
 @router.post("/sharing/requests/{request_id}/act")
-def act(request: HttpRequest, request_id: str, body: Act) -> dict[str, Any]:
+def act(request: HttpRequest, request_id: str, body: RequestAct) -> dict[str, Any]:
     """Do something with a request."""
     who = request.auth  # type: ignore[attr-defined]
     match body.act:

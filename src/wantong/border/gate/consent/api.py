@@ -11,6 +11,7 @@ from ninja import Field, Router, Schema, Status
 from wantong.border.gate.consent import services
 from wantong.border.gate.consent.models import Consent
 from wantong.ground.http.auth import require
+from wantong.ground.http.forms import PersonNumber
 
 router = Router(tags=["consent"])
 
@@ -29,12 +30,6 @@ class Granted(Schema):
     language: str = "zh-hans"
 
 
-class Person(Schema):
-    """A person by the number of a document."""
-
-    identifier: str
-
-
 @router.post("/consents", response={201: dict})
 def grant(request: HttpRequest, body: Granted) -> Any:
     """Record what persons granted; one signed record each."""
@@ -45,14 +40,14 @@ def grant(request: HttpRequest, body: Granted) -> Any:
 
 
 @router.post("/consents/of-person")
-def of_person(request: HttpRequest, body: Person) -> dict[str, Any]:
+def of_person(request: HttpRequest, body: PersonNumber) -> dict[str, Any]:
     """All that a person has granted here, with every use. A POST, so that the number stands in no log."""
     require(request.auth, "operator", "approver", "declarer")  # type: ignore[attr-defined]
     return {"consents": [_json(consent) for consent in services.of_person(body.identifier)]}
 
 
 @router.post("/consents/forget")
-def forget(request: HttpRequest, body: Person) -> dict[str, bool]:
+def forget(request: HttpRequest, body: PersonNumber) -> dict[str, bool]:
     """Erase a person: withdraw everything, then forget who he was."""
     return {"known": services.forget(request.auth, body.identifier)}  # type: ignore[attr-defined]
 

@@ -56,7 +56,7 @@ class PaperBehind(Schema):
         return Document(self.title, self.number, self.sha256)
 
 
-class Act(Schema):
+class DeclarationAct(Schema):
     """``act``: confirm, approve, explain, authority_decision, answer_facts, hold, resume, refuse or recall."""
 
     act: str
@@ -121,7 +121,7 @@ def one(request: HttpRequest, declaration_id: str, lang: str = "en") -> dict[str
 
 
 @router.post("/declarations/{declaration_id}/act")
-def act(request: HttpRequest, declaration_id: str, body: Act, lang: str = "en") -> dict[str, Any]:
+def act(request: HttpRequest, declaration_id: str, body: DeclarationAct, lang: str = "en") -> dict[str, Any]:
     """Do something with a declaration."""
     services.act(
         request.auth,  # type: ignore[attr-defined]

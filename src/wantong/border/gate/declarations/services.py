@@ -64,6 +64,8 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
     Raises BadConsignment, PayloadMissing, PayloadUnreadable, ColumnsMissing, TransferReplayed (the transfer id with
     other content), ActNotAllowed, and FactsProblem for facts that cannot be; then nothing is stored.
     """
+    nothing_yet = Projection(workflow=Workflow.load().version)
+    Workflow.load().check(nothing_yet, actor, "declare")
     consignment = consignment.check(config.current().jurisdiction)
     if consignment.retain_until is not None and consignment.retain_until < timezone.localdate():
         raise BadConsignment(field="retain_until", reason="it has passed")
@@ -102,11 +104,11 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
             )
             do(
                 declaration,
-                Projection(workflow=Workflow.load().version),
+                nothing_yet,
                 actor,
                 "declare",
                 data={
-                    "workflow": Workflow.load().version,
+                    "workflow": nothing_yet.workflow,
                     "consignment": digest,
                     "payload": {"sha256": sha256, "size": size},
                     "publisher": consignment.publisher,

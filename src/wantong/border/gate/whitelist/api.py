@@ -10,11 +10,12 @@ from ninja import Router, Schema, Status
 
 from wantong.border.gate.whitelist import services
 from wantong.border.gate.whitelist.models import WhitelistItem
+from wantong.ground.http.forms import Note
 
 router = Router(tags=["whitelist"])
 
 
-class Proposal(Schema):
+class WhitelistProposal(Schema):
     """``fields`` maps each field to its mask: keep, partial, redact, tokenise, generalise."""
 
     dataset_id: str
@@ -25,12 +26,6 @@ class Proposal(Schema):
     valid_from: dt.date
     valid_until: dt.date
     open: bool = False
-    note: str = ""
-
-
-class Reason(Schema):
-    """Why."""
-
     note: str = ""
 
 
@@ -47,7 +42,7 @@ def items(request: HttpRequest, dataset_id: str = "", state: str = "", page: int
 
 
 @router.post("/whitelist", response={201: dict})
-def propose(request: HttpRequest, body: Proposal) -> Any:
+def propose(request: HttpRequest, body: WhitelistProposal) -> Any:
     """Propose an item."""
     return Status(201, _json(services.propose(request.auth, **body.dict())))  # type: ignore[attr-defined]
 
@@ -59,19 +54,19 @@ def one(request: HttpRequest, item_id: str) -> dict[str, Any]:
 
 
 @router.post("/whitelist/{item_id}/approve")
-def approve(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
+def approve(request: HttpRequest, item_id: str, body: Note) -> dict[str, Any]:
     """Approve: not who proposed it."""
     return _json(services.approve(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 
 
 @router.post("/whitelist/{item_id}/reject")
-def reject(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
+def reject(request: HttpRequest, item_id: str, body: Note) -> dict[str, Any]:
     """Turn a proposal down."""
     return _json(services.reject(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 
 
 @router.post("/whitelist/{item_id}/revoke")
-def revoke(request: HttpRequest, item_id: str, body: Reason) -> dict[str, Any]:
+def revoke(request: HttpRequest, item_id: str, body: Note) -> dict[str, Any]:
     """End an approved item."""
     return _json(services.revoke(request.auth, item_id, body.note))  # type: ignore[attr-defined]
 

@@ -19,7 +19,7 @@ class Issuer(Schema):
     type: str = "MembershipCredential"
 
 
-class Word(Schema):
+class IssuanceWord(Schema):
     """A person's decision on a request for credentials."""
 
     grant: bool
@@ -49,7 +49,7 @@ def withdraw(request: HttpRequest, issuer: Issuer) -> dict[str, Any]:
 
 
 @router.post("/claims/requests/{pid}/word")
-def decide(request: HttpRequest, pid: str, word: Word) -> dict[str, Any]:
+def decide(request: HttpRequest, pid: str, word: IssuanceWord) -> dict[str, Any]:
     """A person's word on a request for credentials that waits."""
     row = issuing.decide(request.auth, pid, grant=word.grant, reason=word.reason)  # type: ignore[attr-defined]
     return {"id": row.pid, "holder": row.holder, "status": row.status}
