@@ -103,6 +103,13 @@ def open_data(**more):
     )
 
 
+@pytest.mark.parametrize("actor", [LEI, Actor("user:aud", "Aud", frozenset({"auditor"})), Actor("user:x", "X")])
+def test_who_may_not_declare_leaves_nothing(node, tmp_path, actor):
+    with pytest.raises(p.ActNotAllowed):
+        declare(residents(tmp_path / "in.csv", 3), actor)
+    assert not Declaration.objects.exists() and not Event.objects.exists() and not LogEntry.objects.exists()
+
+
 def test_sensitive_records_wait_for_papers_catalogue_and_consent_then_go_masked_and_without_those_who_did_not_agree(
     told, node, tmp_path
 ):
