@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ def settle(declaration_id: uuid.UUID | str) -> None:
             settle_locked(declaration, projection)
 
 
+# another thread was first; nothing stands in the way of the next attempt
+AT_ONCE = timedelta(milliseconds=50)
 _OPEN = (State.CLASSIFIED, State.DECIDED, State.WAITING, State.HELD)
 
 
@@ -297,7 +300,7 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
             year = _year(seen)
             declaration, now = lock(declaration_id)
             if now.actions != projection.actions or declaration.generation != seen.generation:
-                raise outbox.Retry("the declaration moved on while its parcel was made")
+                raise outbox.Retry("the declaration moved on while its parcel was made", AT_ONCE)
             # the day and the counts may have changed since the decision, the whitelist and consents since the
             # parcel was begun: what holds now decides
             fresh = _decision(declaration, now, year)
@@ -307,14 +310,14 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
                 return
             list(WhitelistItem.objects.select_for_update().filter(id=item.id))
             if _item(declaration, now) != item:
-                raise outbox.Retry("the whitelist changed while the parcel was made")
+                raise outbox.Retry("the whitelist changed while the parcel was made", AT_ONCE)
             if declaration.service:
                 if permitted is not None:
                     FORMS[declaration.service["format"]].admit(draft, consent.windows(*_terms(declaration)))
             elif permitted is not None:
                 scope = _scope(declaration)
                 if consent.use(**scope, transfer_id=declaration.transfer_id) != permitted:
-                    raise outbox.Retry("a consent changed while the parcel was made")
+                    raise outbox.Retry("a consent changed while the parcel was made", AT_ONCE)
             counts.board(declaration, made.persons, made.leaving)
             do(declaration, now, GATE, "release", data=made.deliverable)
             tell(declaration, "gate.released")
