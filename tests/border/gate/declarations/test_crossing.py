@@ -103,7 +103,9 @@ def open_data(**more):
     )
 
 
-@pytest.mark.parametrize("actor", [LEI, Actor("user:aud", "Aud", frozenset({"auditor"})), Actor("user:x", "X")])
+@pytest.mark.parametrize(
+    "actor", [LEI, Actor("user:aud", "Aud", frozenset({"auditor"})), Actor("user:x", "X")]
+)
 def test_who_may_not_declare_leaves_nothing(node, tmp_path, actor):
     with pytest.raises(p.ActNotAllowed):
         declare(residents(tmp_path / "in.csv", 3), actor)
