@@ -84,11 +84,13 @@ def page(operators) -> Iterator:
     made.close()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_axe_finds_nothing(operators, site, lang):
     faults, undecided = [], set()
+    shown = {who: operators[who].new_page() for who in ("nobody", "lei")}
     for name, (path, _audience) in pages(site.ids).items():
-        page = operators["nobody" if name in ("home", "sign-in") else "lei"].new_page()
+        page = shown["nobody" if name in ("home", "sign-in") else "lei"]
         page.goto(f"{site.url}/{lang}/{path}")
         assert page.evaluate("document.documentElement.lang") == LANG_ATTRIBUTE[lang]
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -96,6 +98,7 @@ def test_axe_finds_nothing(operators, site, lang):
         told = page.evaluate(RUN_AXE)
         faults += [(name, v) for v in told["violations"]]
         undecided |= {v["id"] for v in told["incomplete"]}
+    for page in shown.values():
         page.close()
     assert not faults, faults
     assert undecided <= INCOMPLETE.keys(), undecided
