@@ -79,7 +79,7 @@ def _negotiation(options: argparse.Namespace, folder: Path) -> Result:
     rows: list[dict[str, Any]] = []
     with options.pairs(folder / "sqlite") as pair:
         mine = _crossings(partial(negotiation.ours, pair), warm, counts)
-    rows += [negotiation.row("Wantong, SQLite", at_once, one) for at_once, one in mine.items()]
+    _show(rows, [negotiation.row("Wantong, SQLite", at_once, one) for at_once, one in mine.items()])
     if options.postgresql:
         with (
             _databases(options.postgresql) as urls,
@@ -88,9 +88,8 @@ def _negotiation(options: argparse.Namespace, folder: Path) -> Result:
             ) as pair,
         ):
             others = _crossings(partial(negotiation.ours, pair), warm, counts)
-        rows += [
-            negotiation.row("Wantong, PostgreSQL (its CPU not counted)", a, one) for a, one in others.items()
-        ]
+        name = "Wantong, PostgreSQL (its CPU not counted)"
+        _show(rows, [negotiation.row(name, at_once, one) for at_once, one in others.items()])
     for name, wait, sql in _connectors(options):
         archives = edc.archives(sql=sql)
         if archives is None:
@@ -107,8 +106,15 @@ def _negotiation(options: argparse.Namespace, folder: Path) -> Result:
             )
             few = tuple((min(n, 10), a) if wait is None and a == 1 else (n, a) for n, a in counts)
             theirs = _crossings(partial(negotiation.of_edc, pair), warm * 2, few)
-        rows += [negotiation.row(name, at_once, one, mine[at_once]) for at_once, one in theirs.items()]
+        _show(rows, [negotiation.row(name, at_once, one, mine[at_once]) for at_once, one in theirs.items()])
     return {"rows": rows}
+
+
+def _show(rows: list[dict[str, Any]], more: list[dict[str, Any]]) -> None:
+    """Add lines to a table, and say them at once: a peer takes minutes, and the next one may not start."""
+    rows += more
+    for line in more:
+        print(", ".join(f"{name} {value}" for name, value in line.items()), file=sys.stderr, flush=True)
 
 
 def _crossings(cross: Any, warm: int, counts: Any) -> dict[int, negotiation.Measured]:
