@@ -97,6 +97,23 @@ def test_a_manifest_that_is_cut_off_is_asked_for_again(tmp_path):
         download.fetch_manifest(url, "token")
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", range(len(HEAD)))
+def test_an_answer_that_is_cut_off_in_its_head_is_none(tmp_path, cut):
+    def answer(connection, request):
+        connection.sendall(HEAD[:cut])
+
+    with server(answer) as (url, _):
+        with pytest.raises(download.Cut):
+            download.fetch_manifest(url, "token")
+        with pytest.raises(download.Cut):
+            download.fetch_unannounced(
+                url, "token", tmp_path / "part", largest=100, deadline=time.monotonic() + 5
+            )
+
+
 def test_after_a_cut_only_the_rest_is_asked_for(tmp_path):
     with server(honest(cut=2 * STEP + 77)) as (url, _), pytest.raises(download.Cut):
         get(url, tmp_path / "part")

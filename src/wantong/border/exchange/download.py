@@ -315,6 +315,38 @@ def fetch_unannounced(
     raise AssertionError("the last token is always answered")
 
 
+class _Lines:
+    """The lines of a head, as http.client reads them; ``last`` is the one that was read last."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.last = file, b""
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self._file.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head must be whole: http.client takes the end of a connection for the end of a head, and what
+    was cut off in it for an answer of any length."""
+
+    def begin(self) -> None:
+        """Read the head. Raises HTTPException, OSError."""
+        file: Any = self.fp
+        lines: Any = _Lines(file)
+        self.fp = lines
+        try:
+            super().begin()
+        finally:
+            if self.fp is lines:  # not closed meanwhile
+                self.fp = file
+        if lines.last not in (b"\r\n", b"\n"):
+            raise http.client.IncompleteRead(lines.last)
+
+
 @contextlib.contextmanager
 def _get(
     url: str, authorization: str, headers: dict[str, str], reach: Reach
@@ -322,6 +354,7 @@ def _get(
     parts = urlsplit(url)
     host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
     connection = http.client.HTTPConnection(host, port)
+    connection.response_class = _Response
     connection.default_port = 443 if parts.scheme == "https" else 80  # which Host does not name
     try:
         connection.sock = _connect(host, port, reach, secured=parts.scheme == "https")
