@@ -46,6 +46,8 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "sharing-done": (f"sharing/requests/{ids['request-done']}", OPERATORS),
         "sharing-figures": ("sharing/figures", PUBLIC),
         "sharing-ask": ("sharing/ask?dataset=social-insurance", REGISTRARS),
+        "sharing-bodies": ("sharing/bodies", OPERATORS),
+        "sharing-body": ("sharing/bodies/gd-culture", OPERATORS),
         "sharing-version": ("sharing/versions/museum-visits", REGISTRARS),
         "carried": ("carried", OPERATORS),
         "carried-register": ("carried/register", REGISTRARS),

@@ -28,6 +28,7 @@ from wantong.border.gate.whitelist.catalogue import MASKS
 from wantong.border.gate.whitelist.models import State as ItemState
 from wantong.ground.i18n import LANGUAGES, catalogue
 from wantong.ground.problems import Problem
+from wantong.portal.services import ROLES
 from wantong.portal.views import crossings
 
 SOURCE = Path(wantong.__file__).parent
@@ -80,8 +81,9 @@ FAMILIES = {
     "portal.grade": ("open", "general", "important", "core", "personal", "sensitive"),
     "portal.kept-by": ("gate", "people"),
     "portal.task": ("whitelist", "negotiation", "sharing"),
+    "portal.role": ROLES,
     "portal.sharing.ground": codes.types(),
-    "portal.sharing.done": {*SHARING_ACTS, "again"},
+    "portal.sharing.done": {*SHARING_ACTS, "again", "body", "rename", "add", "remove"},
     "portal.span": ("seconds", "minutes", "hours", "none"),
     "sharing.state": SHARING.states,
     "sharing.act": SHARING.acts,
@@ -101,7 +103,7 @@ FAMILIES = {
     ),
     "kind.gate.export": LOGGED,
     "kind.gate.import": LOGGED,
-    "kind.sharing": [*SHARING_LOGGED, "enter", "confirm", "delist", "member", "version"],
+    "kind.sharing": [*SHARING_LOGGED, "enter", "confirm", "delist", "member", "dismiss", "version"],
     "kind.whitelist": ("propose", "approve", "reject", "revoke"),
     "kind.consent": ("given", "withdrawn"),
     "verification.state": ("valid", "revoked", "expired"),

@@ -445,6 +445,101 @@ def test_a_version_is_compared_and_then_published_on_its_page(bay, readers):
     assert readers["lei"].get("/en/sharing/versions/nothing", **BROWSER).status_code == 404
 
 
+def test_bodies_and_their_people_are_kept_on_their_pages(bay, readers):
+    from django.contrib.auth.models import User
+
+    from wantong.border.exchange.sharing.models import Body, Member
+    from wantong.ground.log.models import LogEntry
+    from wantong.portal.services import make_operator
+
+    make_operator("mak", ("operator",), PASSWORD, name="Mak Wai")
+    mak, url = Client(), "/en/sharing/bodies"
+    assert mak.login(username="mak", password=PASSWORD)
+    assert url in readers["wu"].get("/en/sharing", **BROWSER).content.decode()
+    assert url not in readers["nobody"].get("/en/sharing", **BROWSER).content.decode()
+    # a body is added, by whom the service lets, with a name in the languages there are
+    new = {"code": "gd-port", "name-zh-hans": "示例市口岸办", "name-en": " Port office "}
+    for who, client in (("lei", readers["lei"]), ("mak", mak)):
+        added = client.post("/zh-hant/sharing/bodies", {**new, "code": f"{who}-port"}, **BROWSER)
+        assert added.status_code == 302 and added["Location"] == f"/zh-hant/sharing/bodies/{who}-port"
+        assert "示例市口岸办已登記" in client.get(added["Location"], **BROWSER).content.decode()
+        assert Body.objects.get(code=f"{who}-port").name == {"zh-hans": "示例市口岸办", "en": "Port office"}
+    # what cannot be is said beside its field, in the reader's language, and nothing is changed
+    before = list(Body.objects.values())
+    for lang, wrong, said in (
+        ("zh-hans", {"code": "Gd Port"}, ("id_code", "请填写 2 至 80 个小写字母")),
+        ("zh-hant", {"code": "gd-culture"}, ("id_code", "該代碼已登記")),
+        ("en", {"code": "nul\x00"}, ("id_code", "Write 2 to 80 small letters")),
+        (
+            "pt",
+            {"name-zh-hans": "", "name-en": "  "},
+            ("id_name-pt", "Escreva o nome em pelo menos uma língua"),
+        ),
+        ("zh-hant", {"name-zh-hant": "口" * 2001}, ("id_name-zh-hant", "名稱不得超過 2000 個字元")),
+        ("en", {"name-pt": "nul\x00"}, ("id_name-pt", "There is a character in it that is no text")),
+    ):
+        for place, field in (("bodies", ""), ("bodies/gd-culture", "name-")):
+            if not said[0].startswith(f"id_{field}"):
+                continue
+            page = mak.post(f"/{lang}/sharing/{place}", {**new, **wrong}, **BROWSER)
+            body = page.content.decode()
+            assert page.status_code == 422, (place, wrong)
+            whole(body, lang)
+            assert f'href="#{said[0]}"' in body and body.count(said[1]) == 2, (place, wrong)
+    assert mak.post("/en/sharing/bodies", {}, **BROWSER).status_code == 422
+    assert list(Body.objects.values()) == before
+    # renamed: the code stays, and what is left empty is no name
+    culture = "/en/sharing/bodies/gd-culture"
+    assert 'value="示例市文化广电旅游局"' in mak.get(culture, **BROWSER).content.decode()
+    assert mak.post(culture, {"name-en": "Culture"}, **BROWSER)["Location"] == culture
+    assert Body.objects.get(code="gd-culture").name == {"en": "Culture"}
+    # somebody with an account here joins, once, and leaves; the log has it without names
+    people = f"{culture}/members"
+
+    def logged() -> list[str]:
+        found = LogEntry.objects.filter(kind__in=("sharing.member", "sharing.dismiss")).order_by(
+            "recorded_at"
+        )
+        assert not any("user:" in entry.body for entry in found)
+        return [entry.kind for entry in found][3:]
+
+    assert "Ho Sio Mei (ho)" in mak.get(culture, **BROWSER).content.decode()
+    assert mak.post(people, {"act": "add", "who": "user:ho"}, **BROWSER)["Location"] == culture
+    told = mak.get(culture, HTTP_ACCEPT="application/json").json()
+    assert [(one["account"], one["roles"]) for one in told["members"]] == [
+        ("chan", ["declarer"]), ("ho", ["declarer", "approver"]), ("lei", ["approver"]),
+    ]  # fmt: skip
+    User.objects.filter(username="ho").update(is_active=False)
+    assert "cannot sign in at this node" in mak.get(culture, **BROWSER).content.decode()
+    for who in ("user:ho", "user:chan", "user:stranger", "", "chan"):
+        page = mak.post(people, {"act": "add", "who": who}, **BROWSER)
+        assert page.status_code == 422 and page.content.decode().count("Choose somebody who has") == 2, who
+        whole(page.content.decode(), "en")
+    for who in ("user:ho", "user:ho", "user:stranger", "nul\x00", ""):
+        assert mak.post(people, {"act": "remove", "who": who}, **BROWSER)["Location"] == culture
+    assert logged() == ["sharing.member", "sharing.dismiss"]
+    everybody = sorted(Member.objects.values_list("body", "actor"))
+    assert everybody == [("gd-culture", "user:chan"), ("gd-culture", "user:lei"), ("gd-hrss", "user:ho")]
+    # everybody who works here may look; who may not keep them sees no form and is refused, whatever he sends
+    before = list(Body.objects.values())
+    for who in ("chan", "wu"):
+        for address in (url, culture):
+            assert 'class="wt-form"' not in readers[who].get(address, **BROWSER).content.decode()
+        for address, sent in (
+            (url, new), (url, {}), (culture, {"name-en": "Mine"}), (people, {"act": "add", "who": "user:wu"}),
+            (people, {"act": "remove", "who": "user:lei"}), ("/en/sharing/bodies/nothing", {}),
+        ):  # fmt: skip
+            assert readers[who].post(address, sent, **BROWSER).status_code == 403, (who, address)
+            assert readers["nobody"].post(address, sent, **BROWSER).status_code == 302, address
+    assert readers["nobody"].get(f"{url}.json").status_code == 401
+    assert list(Body.objects.values()) == before
+    assert sorted(Member.objects.values_list("body", "actor")) == everybody
+    for address in ("/en/sharing/bodies/nothing", "/en/sharing/bodies/nothing.json"):
+        assert mak.get(address, **BROWSER).status_code == 404
+    assert mak.post("/en/sharing/bodies/nothing/members", {"act": "add"}, **BROWSER).status_code == 404
+    assert mak.get(people, **BROWSER).status_code == 405
+
+
 def test_the_figures_are_tables_too(bay, readers):
     for table, column in (
         ("months", "asked"),

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from wantong.portal.respond import both
 from wantong.portal.views import (
+    bodies,
     carried,
     catalogue,
     consents,
@@ -48,6 +49,9 @@ _pages = [
     path("sharing/ask", sharing.ask, name="sharing-ask"),
     path("sharing/figures.csv", sharing.figures_csv, name="sharing-figures-csv"),
     *both("sharing/figures", sharing.figures, "sharing-figures"),
+    *both("sharing/bodies", bodies.bodies, "sharing-bodies"),
+    *both("sharing/bodies/<str:code>", bodies.body, "sharing-body"),
+    path("sharing/bodies/<str:code>/members", bodies.members, name="sharing-members"),
     *both("sharing/peers/<str:participant_id>", sharing.of_peer, "sharing-peer"),
     path("sharing/confirm/<path:dataset_id>", sharing.confirm, name="sharing-confirm"),
     path("sharing/versions/<path:dataset_id>", sharing.version, name="sharing-version"),

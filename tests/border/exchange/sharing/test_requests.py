@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
-from tests.border.exchange.sharing.conftest import CHAN, CSV, DATASET, FACTS, HO, LEI, WU, Other, wish
+from tests.border.exchange.sharing.conftest import CHAN, CHIEF, CSV, DATASET, FACTS, HO, LEI, WU, Other, wish
 
 from wantong.border.exchange import services as exchange
 from wantong.border.exchange import terms
@@ -24,11 +25,13 @@ from wantong.border.exchange.sharing.problems import (
     NotGranted,
     OwnEndorsement,
     OwnListing,
+    UnknownBody,
     UnknownRequest,
 )
 from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.whitelist.models import WhitelistItem
 from wantong.ground.actors import Actor
+from wantong.ground.http.auth import NotAllowed
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -447,6 +450,7 @@ def test_what_is_no_text_reaches_no_database(listed):
     for path, body in (
         ("bodies", {"code": "x-y", "name": {"en": nul}}),
         ("bodies/gd-stats/members", {"actor": f"user:{nul}"}),
+        (f"bodies/{nul}/dismissals", {"actor": "user:chan"}),
         (f"confirmations/{nul}", {}),
         ("directory", {"dataset_id": nul, "body": nul, "sharing": nul}),
         ("requests", {"dataset_id": nul, "body": "gd-stats", **wish().to_dict()}),
@@ -458,6 +462,25 @@ def test_what_is_no_text_reaches_no_database(listed):
 def test_who_does_not_act_for_a_body_does_not_ask_in_its_name(bodies):
     with pytest.raises(NotAMember):
         services.ask(CHAN, wish(), dataset_id="d", body="gd-hrss")
+
+
+def test_who_is_dismissed_decides_nothing_any_more(listed):
+    listed("conditional", ground={"en": "Only for planning."})
+    asked = services.ask(WU, wish(), dataset_id=DATASET, body="gd-hrss")
+    for actor in (Actor("user:x", "", frozenset({"declarer", "auditor"})), Actor("user:y", "", frozenset())):
+        with pytest.raises(NotAllowed):
+            directory.remove_member(actor, "gd-stats", CHAN.id)
+    with pytest.raises(UnknownBody):
+        directory.remove_member(CHIEF, "gd-nothing", CHAN.id)
+    assert directory.remove_member(CHIEF, "gd-stats", CHAN.id)
+    assert not directory.remove_member(CHIEF, "gd-stats", CHAN.id), "he is gone already"
+    assert not directory.remove_member(CHIEF, "gd-hrss", LEI.id), "he acts for another body"
+    assert LogEntry.objects.filter(kind="sharing.dismiss").count() == 1
+    with pytest.raises(NotAMember):
+        services.endorse(CHAN, asked.id, "yes")
+    assert services.endorse(LEI, asked.id, "yes").state == "endorsed"
+    directory.add_member(CHIEF, "gd-stats", CHAN.id)
+    assert services.approve(CHAN, asked.id, "yes").state == "in_force"
 
 
 # --- bodies of one node -----------------------------------------------------------------------------------------
@@ -723,6 +746,22 @@ def client(actor: Actor) -> Client:
     user, _ = User.objects.get_or_create(username=actor.id.partition(":")[2])
     user.groups.set([Group.objects.get_or_create(name=role)[0] for role in actor.roles])
     return Client(headers={"Authorization": f"Bearer {make_token(user, 'test')}"})
+
+
+def test_people_come_and_go_over_the_api(bodies):
+    chief, asker = client(CHIEF), client(replace(WU, roles=frozenset({"declarer"})))
+    path = "/api/sharing/bodies/gd-stats"
+
+    def send(who, what):
+        return who.post(f"{path}/{what}", {"actor": LEI.id}, content_type="application/json")
+
+    assert send(asker, "dismissals").status_code == send(asker, "members").status_code == 403
+    for left in (True, False):
+        assert send(chief, "dismissals").json() == {"body": "gd-stats", "actor": LEI.id, "removed": left}
+    told = {row["code"]: row["members"] for row in asker.get("/api/sharing/bodies").json()}
+    assert told == {"gd-hrss": [WU.id], "gd-stats": [CHAN.id, HO.id]}
+    assert send(chief, "members").status_code == 201
+    assert len(chief.get("/api/sharing/bodies").json()[1]["members"]) == 3
 
 
 def test_the_whole_way_over_the_api_and_a_retry_does_it_once(listed, drain):

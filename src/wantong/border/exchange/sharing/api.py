@@ -33,7 +33,7 @@ class NewBody(Schema):
 
 
 class NewMember(Schema):
-    """Who acts for a body: ``user:<name>``."""
+    """Who acts for a body, or does no longer: ``user:<name>``."""
 
     actor: str
 
@@ -102,6 +102,13 @@ def add_member(request: HttpRequest, code: str, new: NewMember) -> Any:
     """Let an operator act for a body."""
     made = directory.add_member(request.auth, code, new.actor)  # type: ignore[attr-defined]
     return Status(201, {"body": code, "actor": made.actor})
+
+
+@router.post("/sharing/bodies/{code}/dismissals")
+def remove_member(request: HttpRequest, code: str, gone: NewMember) -> dict[str, Any]:
+    """Let an operator act for a body no longer; ``removed`` is false where he did not."""
+    removed = directory.remove_member(request.auth, code, gone.actor)  # type: ignore[attr-defined]
+    return {"body": code, "actor": gone.actor, "removed": removed}
 
 
 @router.get("/sharing/directory", auth=None)

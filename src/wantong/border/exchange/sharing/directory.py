@@ -72,6 +72,21 @@ def add_member(actor: Actor, code: str, who: str) -> Member:
     return made
 
 
+@transaction.atomic
+def remove_member(actor: Actor, code: str, who: str) -> bool:
+    """``who`` (``user:<name>``) acts for a body no longer; what he has done for it stays. False: he did not act for it.
+
+    Raises NotAllowed, UnknownBody.
+    """
+    require(actor, "operator", "approver")
+    gone, _ = Member.objects.filter(body=body(code), actor=stored(who)).delete()
+    if gone:
+        log.record(
+            "sharing.dismiss", {"body": code, "by": person(actor.id), "member": person(who)}, timezone.now()
+        )
+    return bool(gone)
+
+
 def body(code: str) -> Body:
     """Raises UnknownBody."""
     found = Body.objects.filter(code=stored(code)).first()

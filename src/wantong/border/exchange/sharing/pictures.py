@@ -21,14 +21,16 @@ from wantong.ground.plain import stored
 
 def bodies() -> list[dict[str, Any]]:
     """The bodies of this node and who acts for them."""
-    return [
-        {
-            "code": body.code,
-            "name": body.name,
-            "members": sorted(body.members.values_list("actor", flat=True)),
-        }
-        for body in Body.objects.prefetch_related("members")
-    ]
+    return [body(row) for row in Body.objects.prefetch_related("members")]
+
+
+def body(row: Body) -> dict[str, Any]:
+    """One body and who acts for it."""
+    return {
+        "code": row.code,
+        "name": row.name,
+        "members": sorted(member.actor for member in row.members.all()),
+    }
 
 
 def versions(dataset_id: str) -> list[dict[str, Any]]:
