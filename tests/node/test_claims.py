@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.node.test_processes import ROOT, wait_for
@@ -87,6 +88,28 @@ def test_data_crosses_between_nodes_that_show_credentials(tmp_path: Path):
             refused.text
         )
         assert "✗" in "".join(claims(hk, ("show", "gd.wantong.example")))
+
+
+def test_what_an_issuer_s_operator_gives_he_can_take_back(tmp_path: Path):
+    node = SimpleNamespace(directory=tmp_path / "mo")
+    made = [sys.executable, "-m", "wantong", "node", "init", str(node.directory), "--jurisdiction", "mo"]
+    subprocess.run(
+        [*made, "--url", "https://mo.example"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, check=True,
+    )  # fmt: skip
+    clinic = "did:web:clinic.example"
+    told = claims(
+        node,
+        ("entitle", clinic, "--type", "PublicBodyCredential"),
+        ("disentitle", clinic),
+        *[("disentitle", clinic, "--type", "PublicBodyCredential")] * 2,
+    )
+    assert [line.partition(";")[0] for line in told] == [
+        f"{clinic} gets PublicBodyCredential when it asks.",
+        f"{clinic} was not entitled to MembershipCredential",
+        f"{clinic} gets no more PublicBodyCredential by itself",
+        f"{clinic} was not entitled to PublicBodyCredential",
+    ]
 
 
 def brought(node) -> bool:

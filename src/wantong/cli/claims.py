@@ -143,6 +143,17 @@ def entitle(did: str, type: str) -> None:
 
 
 @verb
+@click.argument("did")
+@TYPE
+def disentitle(did: str, type: str) -> None:
+    """Let DID have no more credentials of TYPE by itself; what it has stays good until it is revoked."""
+    from wantong.border.trust.dcp import issuing
+
+    was = issuing.disentitle(OPERATOR, did, type)
+    _say("dcp.cli.disentitled" if was else "dcp.cli.not-entitled", did=did, type=type)
+
+
+@verb
 @click.argument("issuer", metavar="DID")
 @TYPE
 def ask(issuer: str, type: str) -> None:

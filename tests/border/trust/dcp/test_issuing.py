@@ -123,9 +123,24 @@ def test_nobody_else_may_ask_or_look(asker, here):
     assert ask(asker, wish(), audience="did:web:mo.example").status_code == 401
     asker.key = ECKey.generate_key("P-256")
     assert ask(asker, wish()).status_code == 401
-    issuing.disentitle(OPERATOR, asker.did, MEMBER)
+    assert issuing.disentitle(OPERATOR, asker.did, MEMBER)
     assert not Entitlement.objects.filter(holder=asker.did).exists()
     assert IssuanceRequest.objects.count() == 1
+
+
+def test_an_entitlement_that_is_taken_back_gives_nothing_more(asker):
+    for type in (MEMBER, "PublicBodyCredential"):
+        issuing.entitle(OPERATOR, asker.did, type)
+    before = ask(asker, wish())
+    assert [issuing.disentitle(OPERATOR, asker.did, MEMBER) for _ in range(2)] == [True, False]
+    assert not issuing.disentitle(OPERATOR, "did:web:somebody.example", MEMBER)
+    states = [look(asker, said["Location"]).json()["status"] for said in (before, ask(asker, wish()))]
+    assert states == ["ISSUED", "RECEIVED"], (
+        "it may still ask, for another type is left to it; a person decides"
+    )
+    assert issuing.disentitle(OPERATOR, asker.did, "PublicBodyCredential")
+    assert ask(asker, wish()).status_code == 401, "a stranger again"
+    assert not IssuedCredential.objects.filter(revoked_at__isnull=False).exists(), "what it has stays good"
 
 
 def test_an_entitlement_is_for_its_type_alone(asker):

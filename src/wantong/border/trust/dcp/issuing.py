@@ -93,10 +93,14 @@ def entitle(actor: Actor, holder: str, type: str) -> Entitlement:
     return row
 
 
-def disentitle(actor: Actor, holder: str, type: str) -> None:
-    """``holder`` gets no more of them by itself; what it has stays good until it is revoked. Raises NotAllowed."""
+def disentitle(actor: Actor, holder: str, type: str) -> bool:
+    """``holder`` gets no more of them by itself; what it has stays good until it is revoked. False: it was not entitled.
+
+    Raises NotAllowed.
+    """
     require(actor, "operator", "approver")
-    Entitlement.objects.filter(holder=holder, type=type).delete()
+    gone, _ = Entitlement.objects.filter(holder=holder, type=type).delete()
+    return bool(gone)
 
 
 def receive(authorization: str, body: bytes) -> IssuanceRequest:
