@@ -144,7 +144,7 @@ def wait_until_quiet(bay: Bay, seconds: float = 90.0) -> None:
 
 def _restless(bay: Bay) -> Iterator[str]:
     for place, node in bay.nodes.items():
-        due = "SELECT topic, key, attempts, last_error FROM outbox_event WHERE state = 'due' AND topic <> 'gate.term'"
+        due = "SELECT topic, key, attempts, last_error FROM outbox_event WHERE state = 'due' AND topic NOT IN ('gate.term', 'keys.forget')"
         for event in rows(node, due):
             yield f"{place}: {dict(event)}"
         for entry in rows(node, 'SELECT kind FROM log_logentry WHERE "index" IS NULL'):

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import tarfile
 import threading
 import uuid
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from tests.node.test_processes import children, folder, free_ports, wait_for, wantong  # noqa: F401 - a fixture
 
 from wantong.border.gate.declarations import outgoing
-from wantong.ground import drafts
+from wantong.ground import drafts, keyring
 from wantong.ground.config import NodeConfig
 from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.audit import Website, audit
@@ -268,6 +269,43 @@ def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_
     assert outgoing.has_left(back, "crossing-1")
     assert [path.name for path in back.rglob("*") if path.is_file()] == ["manifest.json", "payload.csv"]
     assert not list((tmp_path / "back" / "blobs").rglob("*"))
+
+
+def test_keys_that_are_being_changed_come_back_as_far_as_they_had_come(folder, tmp_path):  # noqa: F811
+    keys = folder / "keys"
+    said("node", "rotate-keys", folder)
+    said("node", "rotate-keys", folder, "--switch")
+    # of a process that was killed
+    (keys / ".data.key.0123").write_text("half")
+    before = {path.relative_to(keys): path.read_bytes() for path in keys.rglob("*.key")} | {
+        Path(keyring.STAGE): (keys / keyring.STAGE).read_bytes()
+    }
+    assert Path("next/data.key") in before and Path("next/web.key") in before
+    said("node", "backup", folder, tmp_path / "node.tar")
+    said("node", "restore", tmp_path / "node.tar", tmp_path / "back")
+    back = tmp_path / "back" / "keys"
+    after = {path.relative_to(back): path.read_bytes() for path in back.rglob("*") if path.is_file()}
+    assert after == before
+    assert all(path.stat().st_mode & 0o077 == 0 for path in back.rglob("*"))
+    for name in ("data.key", "web.key"):
+        assert keyring.texts(back, name) == keyring.texts(keys, name) and len(keyring.texts(back, name)) == 2
+    with closing(sqlite3.connect(tmp_path / "back" / "db.sqlite3")) as database:
+        due = database.execute("SELECT topic FROM outbox_event WHERE state = 'due' ORDER BY topic").fetchall()
+    assert [topic for (topic,) in due if topic.startswith("keys.")] == [
+        "keys.announce", "keys.forget", "keys.forget", "keys.retire",
+    ]  # fmt: skip
+
+
+def test_keys_wait_until_they_are_in_the_backup(folder, tmp_path):  # noqa: F811
+    """A change that went on while keys are read would leave some of them in no place at all."""
+    said("node", "rotate-keys", folder)
+    with keyring.alone(folder / "keys"):
+        process = wantong("node", "backup", folder, tmp_path / "node.tar")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(6)
+        assert not (tmp_path / "node.tar").exists()
+    assert process.wait(60) == 0
+    assert "keys/next/log.key" in tarred(tmp_path / "node.tar")
 
 
 # ------------------------------------------------------------------------------------------ bad archives

@@ -122,12 +122,19 @@ def trust(directory: Path, card: Path, networks: tuple[str, ...]) -> None:
 @click.option(
     "--retire", "act", flag_value="retire", help="leave the old keys behind before the overlap is over"
 )
+@click.option(
+    "--forget",
+    "act",
+    flag_value="forget",
+    help="a key was stolen: end at once what the old keys of downloads and sessions have signed",
+)
 @explained
 def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
-    """Change the keys of the node of DIR, running or not: for requests, for its log, for witnessing.
+    """Change the keys of the node of DIR, running or not: for requests, its log, witnessing, downloads and sessions.
 
     The next keys are announced to every recognised node; when all have acknowledged them they sign, and after the
-    overlap the old ones are put away. Old receipts stay good.
+    overlap the old ones are put away. Old receipts stay good; a download goes on for as long as its token lasts, half an
+    hour, and who is signed in stays signed in.
     """
     from datetime import timedelta
 
@@ -144,6 +151,8 @@ def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
         renewing.switch(length)
     elif act == "retire":
         renewing.retire()
+    elif act == "forget":
+        renewing.forget_now()
     rotation, lang = keyring.read(config.current().keys), language()
     if rotation is None:
         click.echo(t("node.rotation.none", lang))

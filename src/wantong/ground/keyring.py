@@ -9,6 +9,9 @@
 
 The stage stands in ``keys/rotation.json``, which is replaced whole; what moves between two stages is moved file by file
 and may be moved again. A reader finds the right key whatever has been moved when somebody was killed.
+
+A key whose signatures end by themselves (tokens, sessions) proves nothing later: its old one is not kept but removed
+by :func:`forget` when the last of them has ended, whichever stage the others have come to. Until then it counts.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -75,7 +79,7 @@ def read(folder: Path) -> Rotation | None:
 
 def begin(folder: Path, make: Callable[[Path], None], now: datetime) -> Rotation:
     """Make the next keys (``make`` is given a folder to put them in). Raises :class:`RotationUnderWay`."""
-    with _alone(folder):
+    with alone(folder):
         if read(folder) is not None:
             raise RotationUnderWay
         # of a beginning that was killed: nobody has seen these
@@ -83,14 +87,14 @@ def begin(folder: Path, make: Callable[[Path], None], now: datetime) -> Rotation
         (folder / NEXT).mkdir(mode=0o700)
         make(folder / NEXT)
         _sync(folder / NEXT)
-        rotation = Rotation(now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        rotation = Rotation(now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
         _write(folder, rotation)
         return rotation
 
 
 def acknowledge(folder: Path, who: str) -> Rotation:
     """Note that a node knows the next keys. Raises :class:`NoRotation`."""
-    with _alone(folder):
+    with alone(folder):
         rotation = _under_way(folder)
         if who not in rotation.acknowledged:
             rotation = replace(rotation, acknowledged=(*rotation.acknowledged, who))
@@ -100,7 +104,7 @@ def acknowledge(folder: Path, who: str) -> Rotation:
 
 def switch(folder: Path) -> Rotation:
     """From now on the next keys sign; once more does nothing. Raises :class:`NoRotation`."""
-    with _alone(folder):
+    with alone(folder):
         rotation = replace(_under_way(folder), stage="switched")
         _write(folder, rotation)
         return rotation
@@ -108,12 +112,13 @@ def switch(folder: Path) -> Rotation:
 
 def finish(folder: Path, now: datetime) -> None:
     """The next keys become the keys and the old ones are kept apart; once more does nothing. Raises :class:`NoRotation`."""
-    with _alone(folder):
+    with alone(folder):
         rotation = _under_way(folder)
         if rotation.stage != "switched":
             raise NoRotation
         kept = folder / RETIRED / rotation.begun
-        kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for place in (kept.parent, kept):
+            place.mkdir(exist_ok=True, mode=0o700)
         if not (kept / UNTIL).exists():
             _replace(kept / UNTIL, now.astimezone(UTC).isoformat(timespec="seconds"))
         for following in sorted((folder / NEXT).glob("*.key")):
@@ -126,6 +131,27 @@ def finish(folder: Path, now: datetime) -> None:
             _sync(folder)
         (folder / STAGE).unlink()
         shutil.rmtree(folder / NEXT, ignore_errors=True)
+        _sync(folder)
+
+
+def forget(folder: Path, name: str, begun: str) -> None:
+    """Remove the old key ``name`` of the change that began at ``begun``, for good; once more does nothing.
+
+    Raises :class:`NoRotation` while it is the one that signs.
+    """
+    with alone(folder):
+        rotation = read(folder)
+        if rotation is not None and rotation.begun == begun:
+            if rotation.stage != "switched":
+                raise NoRotation
+            with contextlib.suppress(FileNotFoundError):
+                (folder / NEXT / name).replace(folder / name)
+        kept = folder / RETIRED / begun
+        with contextlib.suppress(FileNotFoundError):
+            (kept / name).unlink()
+            _sync(kept)
+        # what happens below the folder does not show in its stamp
+        os.utime(folder)
         _sync(folder)
 
 
@@ -160,6 +186,38 @@ def retired(folder: Path, name: str) -> tuple[Old, ...]:
     )
 
 
+def texts(folder: Path, name: str) -> tuple[str, ...]:
+    """What the keys ``name`` say that lie in the folder: first the one that signs now, then all others.
+
+    Raises FileNotFoundError if there is none.
+    """
+    for tries in reversed(range(10)):
+        files = (active(folder, name), *beside(folder, name), *(old.file for old in retired(folder, name)))
+        try:
+            return tuple(file.read_text() for file in files)
+        except FileNotFoundError:  # moved meanwhile
+            if not tries:
+                raise
+    raise AssertionError
+
+
+def write_once(path: Path, text: str) -> None:
+    """Store a secret that only this user can read, unless there is one already. Durable when it returns."""
+    if path.exists():
+        return
+    # written aside and linked: nobody ever reads half a key, and of two processes the first wins
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
 def stamp(folder: Path) -> tuple[int, ...]:
     """Changes whenever another key may have become the one that signs. Raises FileNotFoundError."""
     stamps = [folder.stat().st_mtime_ns]
@@ -167,6 +225,17 @@ def stamp(folder: Path) -> tuple[int, ...]:
         found = (folder / STAGE).stat()
         stamps += (found.st_mtime_ns, found.st_ino)
     return tuple(stamps)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nothing is moved by anybody else meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _under_way(folder: Path) -> Rotation:
@@ -195,15 +264,5 @@ def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)

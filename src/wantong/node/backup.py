@@ -26,6 +26,7 @@ from typing import IO, Any
 from django.db import DatabaseError, transaction
 
 import wantong
+from wantong.ground import keyring
 from wantong.ground.config import NodeConfig
 from wantong.ground.drafts import DRAFTS
 from wantong.ground.log import audit
@@ -39,8 +40,9 @@ MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 TABLES = "tables"
 DATABASES = ("log/log.db", "log/witness.db")
 """What the log keeps; copied while it is in use."""
+KEYS = "keys"
 KEPT = (
-    "keys",
+    KEYS,
     "blobs",
     "declared",
     "incoming",
@@ -153,9 +155,10 @@ def restore(
         shutil.rmtree(directory / TABLES)
         (directory / "log" / RESTORED).touch()
         # what its peers know better: asked when it runs
-        from wantong.border.exchange import reconciling
+        from wantong.border.exchange import reconciling, renewing
 
         reconciling.begin(dt.datetime.fromisoformat(manifest.made_at))
+        renewing.go_on()
         return Restored(manifest, _audit(progress))
     except BaseException as error:
         for entry in directory.iterdir():
@@ -184,7 +187,13 @@ def _write(node: NodeConfig, draft: Path, progress: Progress) -> Manifest:
             if (node.directory / name).exists():
                 _copy_database(node.directory / name, spool)
                 files[name] = _add(archive, name, spool)
-        paths = [path for kept in KEPT for path in _files(node.directory / kept)]
+        # of one moment too: keys that are being changed move from folder to folder
+        with keyring.alone(node.keys):
+            # a hidden one is half written, perhaps by a process that was killed
+            for path in (path for path in _files(node.keys) if not path.name.startswith(".")):
+                name = path.relative_to(node.directory).as_posix()
+                files[name] = _add(archive, name, path)
+        paths = [path for kept in KEPT if kept != KEYS for path in _files(node.directory / kept)]
         for done, path in enumerate(paths, 1):
             name = path.relative_to(node.directory).as_posix()
             # what was erased or fetched meanwhile is gone, and rightly so

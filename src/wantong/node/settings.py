@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wantong.ground import clock
 from wantong.ground.config import NodeConfig
-from wantong.ground.http import tls
+from wantong.ground.http import tls, webkey
 from wantong.ground.i18n import ENDONYMS
 from wantong.node import config
 
@@ -21,7 +21,7 @@ if folder := os.environ.get("WANTONG_NODE"):
     _settings = config.load(Path(folder))
     WANTONG = _settings.node
     DATABASES = {"default": config.database(_settings.database, WANTONG.directory)}
-    SECRET_KEY = (WANTONG.keys / "web.key").read_text().strip()
+    SECRET_KEY, SECRET_KEY_FALLBACKS = webkey.read(WANTONG.keys)
     LOG_LEVEL = _settings.log_level
     WANTONG_LIMITS = _settings.limits
     tls.use(_settings.tls)
@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "wantong.node.middleware.RequestLog",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "wantong.node.middleware.WebKey",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -127,6 +128,7 @@ WHITENOISE_MAX_AGE = 600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = int(webkey.SESSION.total_seconds())
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = WANTONG.url.startswith("https:")
 # several nodes may share a host (the bay on one machine does), and cookies do not know ports
 SESSION_COOKIE_NAME = f"session_{WANTONG.jurisdiction}"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import wantong
 from wantong.ground.config import NodeConfig
+from wantong.ground.http import webkey
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
 
@@ -85,7 +85,7 @@ data = {_toml(data)}
 """,
         "utf-8",
     )
-    write_secret(directory / "keys" / "web.key", secrets.token_urlsafe(50))
+    webkey.make(directory / "keys")
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from wantong.border.exchange import access, dataplane, download, exporting
 from wantong.border.exchange.manifest import Manifest
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
+from wantong.ground import keyring
 
 PAYLOAD = b"".join(b"%08d,row\n" % i for i in range(300_000))
 
@@ -121,6 +122,36 @@ def test_only_the_right_token_opens_a_payload(node, plane):
     assert not outgoing.has_left(node.outgoing, "t-1")
     for path in ("/data/..%2Ft-1", "/data/.left", "/data/%00"):
         assert plane.get(path, headers=bearer(token(node))).status_code in (401, 404)
+
+
+def test_tokens_of_the_old_key_open_until_it_is_removed_and_the_plane_runs_on(node, plane):
+    put(node)
+    old, stolen = token(node), keys.load(node.keys, keys.DATA)
+
+    def opens(text):
+        return plane.get("/data/t-1/manifest", headers=bearer(text)).status_code
+
+    begun = keyring.begin(
+        node.keys, lambda folder: keys.make(folder, keys.PROTOCOL, keys.DATA), datetime.now(UTC)
+    ).begun
+    assert opens(old) == opens(token(node)) == 200
+    keyring.switch(node.keys)
+    new = token(node)
+    assert keys.load(node.keys, keys.DATA).thumbprint() != stolen.thumbprint()
+    assert opens(old) == opens(new) == 200
+    expired = token(node, at=datetime.now(UTC) - access.LIFETIME - timedelta(seconds=1), key=stolen)
+    assert opens(expired) == 401, "an old key makes no token live longer"
+    keyring.finish(node.keys, datetime.now(UTC))
+    assert opens(old) == opens(new) == 200
+    keyring.forget(node.keys, keys.DATA, begun)
+    assert opens(new) == opens(token(node)) == 200
+    for text in (
+        old,
+        token(node, key=stolen),
+        token(node, at=datetime.now(UTC) + timedelta(seconds=20), key=stolen),
+    ):
+        assert opens(text) == 401, "who has the old key has nothing"
+    assert access.KEPT > access.LIFETIME, "until then every token of the old key has ended"
 
 
 def test_what_was_taken_back_is_gone(node, plane):

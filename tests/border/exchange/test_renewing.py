@@ -10,10 +10,11 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 
-from wantong.border.exchange import renewing
+from wantong.border.exchange import access, renewing
 from wantong.border.trust import cards, keys, renewal
 from wantong.border.trust.models import Peer
 from wantong.ground import keyring
+from wantong.ground.http import webkey
 from wantong.ground.log import Trust, generate_keys
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event, State
@@ -141,6 +142,42 @@ def test_our_own_keys_change_when_everyone_has_acknowledged_them(pinned, make_pe
     own = Trust.parse((node.directory / "trust.toml").read_bytes()).log(node.participant_id)
     assert len(own.log_keys) == 2 and len(own.living.log_keys) == 1
     assert json.loads((node.directory / "card.json").read_text())["protocol_key"]["kid"] == next_kid
+    assert not Event.objects.filter(state=State.PARKED).exists()
+
+
+def test_keys_that_nobody_else_knows_change_with_the_others_and_go_when_what_they_signed_has_ended(
+    pinned, node
+):
+    webkey.make(node.keys)
+    old = {name: keyring.texts(node.keys, name) for name in renewing.FORGOTTEN}
+    data = keys.own(keys.DATA).thumbprint()
+    renewing.begin(timedelta(seconds=0))
+    outbox.drain()
+    assert keyring.read(node.keys) is None, "the others have been left behind"
+    assert keys.own(keys.DATA).thumbprint() != data
+    for name, texts in old.items():
+        assert len(keyring.texts(node.keys, name)) == 2 and keyring.texts(node.keys, name)[1:] == texts
+        [event] = Event.objects.filter(topic="keys.forget", key__startswith=name)
+        kept = event.available_at - event.scheduled_at
+        assert kept == renewing.FORGOTTEN[name] >= (access.LIFETIME if name == keys.DATA else webkey.SESSION)
+        assert event.state == State.DUE
+    # the next change may begin meanwhile, and each old key goes at its own time
+    renewing.begin(timedelta(seconds=0))
+    outbox.drain()
+    assert all(len(keyring.texts(node.keys, name)) == 3 for name in old)
+    first = Event.objects.filter(topic="keys.forget", key__startswith=keys.DATA).earliest("id")
+    Event.objects.filter(pk=first.pk).update(available_at=timezone.now())
+    outbox.drain()
+    assert len(keyring.texts(node.keys, keys.DATA)) == 2 and old[keys.DATA][0] not in keyring.texts(
+        node.keys, keys.DATA
+    )
+    # unless one was stolen
+    renewing.forget_now()
+    outbox.drain()
+    assert all(len(keyring.texts(node.keys, name)) == 1 for name in old)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in node.keys.rglob("*"))
+    with pytest.raises(keyring.NoRotation):
+        renewing.forget_now()
     assert not Event.objects.filter(state=State.PARKED).exists()
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from joserfc.jwk import KeySet, OKPKey
 
 from wantong.border.exchange.policies.case import Case, digest
 
 ALGORITHM = "Ed25519"
 AUDIENCE = "wantong-data-plane"
 LIFETIME = timedelta(minutes=30)
+KEPT = LIFETIME + timedelta(minutes=1)
+"""How long after another key has taken over the old one still opens; a minute for who was just signing."""
 
 
 def terms_folder(run: Path, transfer_id: str) -> Path:
@@ -75,7 +77,9 @@ def issue(key: OKPKey, access: Access, now: datetime, audience: str = AUDIENCE) 
     return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
 
-def check(token: str, key: OKPKey, transfer_id: str, now: datetime, audience: str = AUDIENCE) -> Access:
+def check(
+    token: str, key: OKPKey | KeySet, transfer_id: str, now: datetime, audience: str = AUDIENCE
+) -> Access:
     """What ``token`` opens, if it is ``transfer_id``'s payload and now. Raises :class:`BadAccess`."""
     opened = read(token, key, audience)
     if opened.transfer_id != transfer_id:
@@ -85,7 +89,7 @@ def check(token: str, key: OKPKey, transfer_id: str, now: datetime, audience: st
     return opened
 
 
-def read(token: str, key: OKPKey, audience: str = AUDIENCE) -> Access:
+def read(token: str, key: OKPKey | KeySet, audience: str = AUDIENCE) -> Access:
     """What ``token`` opens, and from when to when. Raises :class:`BadAccess`."""
     if len(token) > 4096:
         raise BadAccess("too long")

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from joserfc.jwk import OKPKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -47,7 +46,7 @@ def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
 
     ``more`` are routes of other forms of delivery.
     """
-    plane = _Plane(config, keys.load(config.keys, keys.DATA))
+    plane = _Plane(config)
     return Starlette(
         routes=[
             Route("/healthz", plane.live),
@@ -59,8 +58,9 @@ def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
 
 
 class _Plane:
-    def __init__(self, config: NodeConfig, key: OKPKey) -> None:
-        self._config, self._key = config, key
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._keys = keys.Good(config.keys, keys.DATA)
         # a case is named by its digest: what was read once stays true
         self._terms = lru_cache(maxsize=256)(partial(access.terms, config.run))
 
@@ -123,7 +123,7 @@ class _Plane:
                 raise access.BadAccess("no bearer token")
             if not outgoing.is_name(transfer):
                 raise access.BadAccess("no such name")
-            opened = access.check(token, self._key, transfer, datetime.now(UTC))
+            opened = access.check(token, self._keys.now(), transfer, datetime.now(UTC))
             case = self._terms(transfer, opened.terms) if opened.terms else None
         except access.BadAccess as error:
             logger.warning("data.refused", transfer=transfer[:64], reason=str(error))

@@ -2,7 +2,9 @@
 
 ``keys.announce`` tells every recognised node the next keys until all have acknowledged them, then switches;
 ``keys.retire`` tells them, an overlap later, that the old keys are left behind, and puts those away. Between the two
-both keys speak for the node: what was signed before arrives after. Each step may be killed and is simply done again.
+both keys speak for the node: what was signed before arrives after. What nobody else knows, the keys of the data plane's
+tokens and of web sessions, is changed at the same moments, and ``keys.forget`` removes each old one when what it has
+signed has ended. Each step may be killed and is simply done again.
 See :mod:`wantong.ground.keyring` for the stages and what lies on the disk.
 
 ``POST /wantong/keys`` is how a node hears it of others.
@@ -19,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from wantong.border.exchange import wire
+from wantong.border.exchange import access, wire
 from wantong.border.exchange.extension import incoming, json_object
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.trust import keys, renewal
@@ -27,6 +29,7 @@ from wantong.border.trust import services as trust
 from wantong.border.trust.dcp import keys as did_keys
 from wantong.border.trust.models import Peer
 from wantong.ground import config, keyring
+from wantong.ground.http import webkey
 from wantong.ground.log.keys import generate_keys
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event, State
@@ -35,6 +38,8 @@ logger = structlog.get_logger(__name__)
 
 OVERLAP = timedelta(days=7)
 SLOWEST = timedelta(seconds=30)
+FORGOTTEN = {keys.DATA: access.KEPT, webkey.NAME: webkey.KEPT}
+"""How long after the switch the old key is removed, of those whose signatures end by themselves."""
 RETIREMENT = "wantong-retirement/1"
 
 
@@ -50,7 +55,8 @@ def begin(overlap: timedelta = OVERLAP) -> keyring.Rotation:
 
     def make(folder: Any) -> None:
         generate_keys(folder, node.participant_id)
-        keys.make(folder, keys.PROTOCOL)
+        keys.make(folder, keys.PROTOCOL, keys.DATA)
+        webkey.make(folder)
         did_keys.generate(folder)
 
     rotation = keyring.read(node.keys)
@@ -72,8 +78,10 @@ def missing() -> list[str]:
 
 def switch(overlap: timedelta = OVERLAP) -> None:
     """Sign with the next keys from now on, whoever has not acknowledged them. Raises NoRotation."""
-    keyring.switch(config.current().keys)
+    rotation = keyring.switch(config.current().keys)
     _once("keys.retire", {}, delay=overlap)
+    for name in FORGOTTEN:
+        _forget_later(name, rotation.begun)
     _tell_trust()
     logger.info("keys.switched")
 
@@ -86,6 +94,24 @@ def retire() -> None:
     _once("keys.retire", {})
     Event.objects.filter(topic="keys.retire", state=State.DUE).update(available_at=timezone.now())
     outbox.wake()
+
+
+def forget_now() -> None:
+    """Remove the old keys of tokens and sessions now rather than when those have ended. Raises NoRotation if none wait."""
+    if not Event.objects.filter(topic="keys.forget", state=State.DUE).update(available_at=timezone.now()):
+        raise keyring.NoRotation
+    outbox.wake()
+
+
+def go_on() -> None:
+    """After a restore, whose tables may be a moment older than its keys: what must still happen to these will happen."""
+    folder = config.current().keys
+    rotation = keyring.read(folder)
+    if rotation is not None:
+        begin() if rotation.stage == "announced" else switch()
+    for name in FORGOTTEN:
+        for old in keyring.retired(folder, name):
+            _forget_later(name, old.file.parent.name)
 
 
 # --- what the worker does ---------------------------------------------------------------------------------------
@@ -135,6 +161,14 @@ def leave(event: Event) -> None:
     logger.info("keys.retired")
 
 
+@outbox.handler("keys.forget")
+def forget(event: Event) -> None:
+    """Remove an old key of which nothing is good any more."""
+    name, begun = event.payload["name"], event.payload["begun"]
+    keyring.forget(config.current().keys, name, begun)
+    logger.info("keys.forgotten", key=name, begun=begun)
+
+
 def _tell_all(event: Event, told: dict[str, Any], peers: list[Peer], done: Callable[[Peer], Any]) -> None:
     """Raises Postponed while somebody has not acknowledged."""
     silent = []
@@ -163,9 +197,13 @@ def _nodes() -> list[Peer]:
     return [peer for peer in trust.peers() if not peer.foreign]
 
 
-def _once(topic: str, payload: dict[str, Any], *, delay: timedelta = timedelta()) -> None:
-    if not Event.objects.filter(topic=topic, state=State.DUE).exists():
-        outbox.publish(topic, topic, payload, delay=delay)
+def _once(topic: str, payload: dict[str, Any], *, key: str = "", delay: timedelta = timedelta()) -> None:
+    if not Event.objects.filter(topic=topic, key=key or topic, state=State.DUE).exists():
+        outbox.publish(topic, key or topic, payload, delay=delay)
+
+
+def _forget_later(name: str, begun: str) -> None:
+    _once("keys.forget", {"name": name, "begun": begun}, key=f"{name} {begun}", delay=FORGOTTEN[name])
 
 
 def _tell_trust() -> None:

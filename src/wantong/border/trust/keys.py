@@ -6,14 +6,11 @@ released payload may be fetched from the node's own data plane.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
-from joserfc.jwk import OKPKey
+from joserfc.jwk import KeySet, OKPKey
 
 from wantong.ground import config, keyring
 
@@ -32,12 +29,16 @@ def make(folder: Path, *names: str) -> None:
     for name in names:
         key = OKPKey.generate_key("Ed25519")
         key.ensure_kid()
-        write_once(folder / name, json.dumps(key.as_dict(private=True)))
+        keyring.write_once(folder / name, json.dumps(key.as_dict(private=True)))
 
 
 def load(folder: Path, name: str) -> OKPKey:
-    """The private key ``folder/name``. Raises FileNotFoundError."""
-    key = OKPKey.import_key(json.loads(keyring.active(folder, name).read_text()))
+    """The private key ``folder/name`` that signs now. Raises FileNotFoundError."""
+    return _read(keyring.texts(folder, name)[0])
+
+
+def _read(text: str) -> OKPKey:
+    key = OKPKey.import_key(json.loads(text))
     key.ensure_kid()
     return key
 
@@ -55,21 +56,33 @@ def own(name: str) -> OKPKey:
     return known[1]
 
 
+class Good:
+    """By which keys ``name`` what this node has signed is good now: the one that signs, and while keys are changed others.
+
+    Raises FileNotFoundError if there are none.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._stamp: tuple[int, ...] = ()
+        self._set = KeySet([])
+        self.look()
+
+    def look(self) -> bool:
+        """Whether other keys may be good now than at the last look."""
+        stamp = keyring.stamp(self._folder)
+        if stamp == self._stamp:
+            return False
+        self._set = KeySet([_read(text) for text in keyring.texts(self._folder, self._name)])
+        self._stamp = stamp
+        return True
+
+    def now(self) -> KeySet:
+        """The keys as they are at this moment, for whoever reads a signature."""
+        self.look()
+        return self._set
+
+
 def public(key: OKPKey) -> dict[str, Any]:
     """The public half as a JWK with ``kid`` (RFC 7638 thumbprint)."""
     return {**key.as_dict(private=False), "kid": key.thumbprint()}
-
-
-def write_once(path: Path, text: str) -> None:
-    """Store a secret that only this user can read, unless there is one already. Durable when it returns."""
-    # written aside and linked: nobody ever reads half a key, and of two processes the first wins
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

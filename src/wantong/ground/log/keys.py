@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 from wantong.ground import keyring
 from wantong.ground.log.note import COSIGNATURE, ED25519, SigningKey
@@ -67,17 +64,5 @@ def _read(path: Path) -> SigningKey:
 
 def _generate(path: Path, name: str, algorithm: int) -> None:
     secret = SigningKey.generate(name, algorithm).dumps() + "\n"
-    if path.exists():
-        return
-    # several processes may come here at once: a key file appears whole, and the first one stays
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(temporary)
-    finally:
-        temporary.unlink()
+    # several processes may come here at once, and a killed one may come again: the first key stays
+    keyring.write_once(path, secret)

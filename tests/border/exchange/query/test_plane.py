@@ -23,6 +23,7 @@ from wantong.border.exchange import access
 from wantong.border.exchange.query import journal, plane, terms
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
+from wantong.ground import keyring
 from wantong.ground.log.identifiers import uuid7
 
 
@@ -104,6 +105,31 @@ def test_a_token_that_was_good_is_not_good_for_ever(node, monkeypatch):
         later = time.time() + access.LIFETIME.total_seconds() + 1
         monkeypatch.setattr(plane.time, "time", lambda: later)
         assert ask(client, node, bearer=opens).status_code == 401, "remembered, and out of date"
+
+
+def test_tokens_of_the_old_key_ask_until_it_is_removed_also_those_that_are_remembered(node, monkeypatch):
+    monkeypatch.setattr(plane, "LOOK", 0.05)
+    parcel(node)
+    old, stolen = token(node), keys.load(node.keys, keys.DATA)
+    begun = keyring.begin(
+        node.keys, lambda folder: keys.make(folder, keys.PROTOCOL, keys.DATA), datetime.now(UTC)
+    ).begun
+
+    def asked(client, bearer):
+        return ask(client, node, bearer=bearer).status_code
+
+    with serving(node) as client:
+        assert asked(client, old) == 200
+        keyring.switch(node.keys)
+        new = token(node)
+        keyring.finish(node.keys, datetime.now(UTC))
+        time.sleep(0.06)
+        assert asked(client, old) == asked(client, new) == 200, "at once, and after another look"
+        keyring.forget(node.keys, keys.DATA, begun)
+        opens = access.Access(TRANSFER, AGREEMENT, RECEIVER)
+        assert asked(client, access.issue(stolen, opens, datetime.now(UTC), plane.AUDIENCE)) == 401
+        time.sleep(0.06)
+        assert asked(client, old) == 401 and asked(client, new) == asked(client, token(node)) == 200
 
 
 def test_a_call_is_answered_once(node, monkeypatch):

@@ -75,7 +75,9 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _UNDER: Final = "/query/"
 _PATH: Final = "/query/{transfer:str}"
-# tokens are good for half an hour, and a signature is true for ever: what has been checked need not be checked again
+LOOK: Final = 1.0
+"""Seconds after which a token that is remembered is no longer good if its key has been removed."""
+# tokens are good for half an hour, and so is their key: what has been checked need not be checked again
 _MOST_TOKENS: Final = 4096
 _MOST_CUTS: Final = 256
 
@@ -85,7 +87,8 @@ class Plane:
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
-        self._key = keys.load(config.keys, keys.DATA)
+        self._keys = keys.Good(config.keys, keys.DATA)
+        self._look_at = 0.0
         self._root = gate_keys.secret(config.keys, "query")
         self._tokens: dict[bytes, access.Access] = {}
         self._services: dict[str, _Service] = {}
@@ -227,13 +230,17 @@ class Plane:
 
     def _open(self, token: bytes, transfer: str, now: float) -> _Service:
         """The service that ``token`` opens. Raises :class:`TokenRefused`, :class:`Closed`."""
+        if (moment := time.monotonic()) >= self._look_at:
+            self._look_at = moment + LOOK
+            if self._keys.look():
+                self._tokens.clear()
         opened = self._tokens.get(token)
         if opened is None:
             scheme, _, bearer = token.decode("latin-1").partition(" ")
             try:
                 if scheme.lower() != "bearer":
                     raise access.BadAccess("no bearer token")
-                opened = access.read(bearer, self._key, AUDIENCE)
+                opened = access.read(bearer, self._keys.now(), AUDIENCE)
             except access.BadAccess as error:
                 logger.warning("query.refused", transfer=transfer[:64], reason=str(error))
                 raise TokenRefused() from None

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from joserfc.jwk import ECKey
 
-from wantong.border.trust.keys import write_once
 from wantong.ground import config, keyring
 
 NAME = "dcp.key"
@@ -20,8 +19,7 @@ MOST_RETIRED = 10
 
 def generate(folder: Path) -> None:
     """Make the key if ``folder`` has none yet. Durable when it returns."""
-    if not (folder / NAME).exists():
-        write_once(folder / NAME, json.dumps(ECKey.generate_key("P-256").as_dict(private=True)))
+    keyring.write_once(folder / NAME, json.dumps(ECKey.generate_key("P-256").as_dict(private=True)))
 
 
 _loaded: dict[Path, tuple[tuple[int, ...], tuple[ECKey, ...]]] = {}
