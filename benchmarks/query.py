@@ -41,6 +41,7 @@ from wantong.border.gate import keys as gate_keys
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
 from wantong.ground.config import NodeConfig
+from wantong.ground.http import limits as allowances
 from wantong.ground.log.identifiers import uuid7
 
 TRANSFER, AGREEMENT, RECEIVER, PURPOSE = (
@@ -116,7 +117,9 @@ def serve(node: NodeConfig, bare: bytes, front: bool, ready: Any) -> None:
         spent = resource.getrusage(resource.RUSAGE_SELF)
         return JSONResponse({"cpu": spent.ru_utime + spent.ru_stime})
 
-    queries = Plane(node)
+    # counted like any, and one asker may have all of it
+    all_of_it = allowances.read({"rates": {allowances.PEER_QUERY: {"rate": 1e6, "burst": 1e6}}})
+    queries = Plane(node, allowed=all_of_it)
     more = [*queries.routes, Route("/bare", plain, methods=["POST"]), Route("/used", used)]
     app: Any = queries.before(dataplane.app(node, more))
     limits = read_limits()

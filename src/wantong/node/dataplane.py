@@ -21,9 +21,10 @@ def main() -> None:
     from wantong.border.exchange.opendata import downloads
     from wantong.border.exchange.query.plane import Plane
 
-    queries = Plane(settings.node)
+    queries = Plane(settings.node, allowed=settings.limits)
+    routes = [*downloads.routes(settings.node), *queries.routes]
     front = Front(
-        queries.before(dataplane.app(settings.node, [*downloads.routes(settings.node), *queries.routes])),
+        queries.before(dataplane.app(settings.node, routes, allowed=settings.limits)),
         served="data",
         capacity=Capacity(**settings.limits.capacity["data"]),  # type: ignore[arg-type]
         limits=settings.limits,

@@ -206,3 +206,28 @@ def test_retry_after_is_seconds_or_a_date():
     assert limits.seconds_to_wait("999999", now) == limits.LONGEST_WAIT
     for nothing in (None, "", "soon", "-3", "1.5"):
         assert limits.seconds_to_wait(nothing, now) is None
+
+
+def test_a_door_counts_proven_peers_apart_and_strangers_by_address(tmp_path):
+    allowed = limits.read(
+        {"rates": {"peer-query": {"rate": 0.5, "burst": 2}, "unproven": {"rate": 0.5, "burst": 2}}}
+    )
+    door = limits.Door(allowed, tmp_path / "limits", limits.PEER_QUERY)
+
+    def sent_away(act, who):
+        try:
+            act(who)
+        except limits.TooManyRequests as problem:
+            assert problem.headers == {"Retry-After": str(problem.params["retry_after"])}
+            return problem.params["of"], problem.params["retry_after"]
+        return None
+
+    assert [sent_away(door.proven, "hk") for _ in range(3)] == [None, None, ("peer-query", 2)]
+    assert sent_away(door.proven, "mo") is None
+    for _ in range(9):
+        assert sent_away(door.stranger, "198.51.100.9") is None, "to look costs nothing"
+    assert [sent_away(door.unproven, "2001:db8::1") for _ in range(3)] == [None, None, ("unproven", 2)]
+    assert sent_away(door.stranger, "2001:db8::2"), "one household"
+    assert sent_away(door.stranger, "198.51.100.9") is None
+    for _ in range(9):
+        assert sent_away(door.unproven, "127.0.0.1") is None, "this machine itself"

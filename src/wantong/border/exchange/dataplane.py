@@ -32,6 +32,8 @@ from wantong.border.exchange.policies.case import Case
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
 from wantong.ground.config import NodeConfig
+from wantong.ground.http import limits
+from wantong.ground.http.limits import Door, Limits, TooManyRequests
 from wantong.ground.problems import TYPE_BASE
 
 logger = structlog.get_logger(__name__)
@@ -41,12 +43,12 @@ PIECE = 256 << 10
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 
 
-def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
+def app(config: NodeConfig, more: Sequence[Route] = (), *, allowed: Limits | None = None) -> Starlette:
     """The ASGI application of one node. Raises FileNotFoundError while the node has no keys.
 
-    ``more`` are routes of other forms of delivery.
+    ``more`` are routes of other forms of delivery; ``allowed`` is how much a peer may ask, the usual if left out.
     """
-    plane = _Plane(config)
+    plane = _Plane(config, allowed or limits.read())
     return Starlette(
         routes=[
             Route("/healthz", plane.live),
@@ -58,8 +60,9 @@ def app(config: NodeConfig, more: Sequence[Route] = ()) -> Starlette:
 
 
 class _Plane:
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, allowed: Limits) -> None:
         self._config = config
+        self._door = Door(allowed, config.run / limits.FILE, limits.PEER_DATA)
         self._keys = keys.Good(config.keys, keys.DATA)
         # a case is named by its digest: what was read once stays true
         self._terms = lru_cache(maxsize=256)(partial(access.terms, config.run))
@@ -118,16 +121,24 @@ class _Plane:
     def _admit(self, request: Request, transfer: str) -> Response | Case | None:
         """The terms under which the payload may be had now, None if any will do, or the refusal."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        address = request.client.host if request.client else ""
         try:
-            if scheme.lower() != "bearer":
-                raise access.BadAccess("no bearer token")
-            if not outgoing.is_name(transfer):
-                raise access.BadAccess("no such name")
-            opened = access.check(token, self._keys.now(), transfer, datetime.now(UTC))
-            case = self._terms(transfer, opened.terms) if opened.terms else None
-        except access.BadAccess as error:
-            logger.warning("data.refused", transfer=transfer[:64], reason=str(error))
-            return _problem(401, "unauthenticated", {"WWW-Authenticate": "Bearer"})
+            self._door.stranger(address)
+            try:
+                if scheme.lower() != "bearer":
+                    raise access.BadAccess("no bearer token")
+                if not outgoing.is_name(transfer):
+                    raise access.BadAccess("no such name")
+                opened = access.check(token, self._keys.now(), transfer, datetime.now(UTC))
+                self._door.proven(opened.receiver)
+                case = self._terms(transfer, opened.terms) if opened.terms else None
+            except access.BadAccess as error:
+                logger.warning("data.refused", transfer=transfer[:64], reason=str(error))
+                self._door.unproven(address)
+                return _problem(401, "unauthenticated", {"WWW-Authenticate": "Bearer"})
+        except TooManyRequests as problem:
+            logger.warning("data.sent_away", transfer=transfer[:64], limit=problem.params["of"])
+            return _problem(429, problem.slug, problem.headers)
         if case is not None and (unmet := _unmet(case)):
             logger.warning("data.refused", transfer=transfer, reason=unmet)
             return _problem(403, "terms-unmet", {})

@@ -65,7 +65,7 @@ class Good:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
         self._stamp: tuple[int, ...] = ()
-        self._set = KeySet([])
+        self.known = KeySet([])
         self.look()
 
     def look(self) -> bool:
@@ -73,14 +73,14 @@ class Good:
         stamp = keyring.stamp(self._folder)
         if stamp == self._stamp:
             return False
-        self._set = KeySet([_read(text) for text in keyring.texts(self._folder, self._name)])
+        self.known = KeySet([_read(text) for text in keyring.texts(self._folder, self._name)])
         self._stamp = stamp
         return True
 
     def now(self) -> KeySet:
         """The keys as they are at this moment, for whoever reads a signature."""
         self.look()
-        return self._set
+        return self.known
 
 
 def public(key: OKPKey) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from importlib import resources
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar
 
 from wantong.ground import config, yamlfile
-from wantong.ground.http.buckets import Buckets, Rate
+from wantong.ground.http.buckets import Buckets, Rate, take
 from wantong.ground.problems import Problem
 
 ADDRESS, PEER, UNPROVEN, SIGN_IN = "address", "peer", "unproven", "sign-in"
 """The limits that :func:`spend` counts against."""
+PEER_DATA, PEER_QUERY = "peer-data", "peer-query"
+"""Those of one peer at the data plane (:class:`Door`)."""
 FILE = "limits"
 LONGEST_WAIT = 300.0
 Network = IPv4Network | IPv6Network
@@ -237,6 +240,42 @@ def spend(of: str, who: str, amount: float = 1.0) -> None:
         if of_this_machine(who):
             return
         who = asker(who)
-    table = buckets(config.current().run / FILE)
-    if wait := table.take(f"{of} {who}", current().rates[of], amount):
+    _take(buckets(config.current().run / FILE), of, who, current().rates[of], amount)
+
+
+def _take(table: Buckets, of: str, who: str, rate: Rate, amount: float) -> None:
+    if wait := table.take(f"{of} {who}", rate, amount):
         raise TooManyRequests(of=of, retry_after=ceil(wait))
+
+
+class Door:
+    """What callers of one kind of service may ask of a process that is alone in offering it and has no settings of Django's.
+
+    Whom a signature has proven is counted in memory: there are few of them, and it costs a microsecond. Addresses are
+    counted in the table that all processes share, where a flood of them costs no memory. ``of`` is the limit of one
+    peer. All methods raise :class:`TooManyRequests`.
+    """
+
+    def __init__(self, limits: Limits, table: Path, of: str) -> None:
+        self._of, self._peer, self._unproven = of, limits.rates[of], limits.rates[UNPROVEN]
+        self._path = table
+        self._full_at: dict[str, float] = {}
+
+    def proven(self, peer: str) -> None:
+        """Count one request of ``peer``, whose signature was checked."""
+        now = monotonic()
+        self._full_at[peer], wait = take(self._full_at.get(peer, now), self._peer, now)
+        if wait:
+            raise TooManyRequests(of=self._of, retry_after=ceil(wait))
+
+    def stranger(self, address: str) -> None:
+        """Look, before a signature is checked, whether too many bad ones have come from ``address``."""
+        self._spend(address, 0)
+
+    def unproven(self, address: str) -> None:
+        """Count one request from ``address`` that proved nothing."""
+        self._spend(address, 1)
+
+    def _spend(self, address: str, amount: float) -> None:
+        if not of_this_machine(address):
+            _take(buckets(self._path), UNPROVEN, asker(address), self._unproven, amount)

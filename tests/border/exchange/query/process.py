@@ -19,7 +19,13 @@ from wantong.ground.config import NodeConfig
 TRANSFER, AGREEMENT, RECEIVER, PURPOSE = "t-1", "urn:agreement:1", "hk.example", "pension"
 
 
-def parcel(node: NodeConfig, people: int = 50, transfer: str = TRANSFER, **limits: int) -> None:
+def parcel(
+    node: NodeConfig,
+    people: int = 50,
+    transfer: str = TRANSFER,
+    receiver: str = RECEIVER,
+    **limits: int,
+) -> None:
     keys.generate(node.keys)
     folder = outgoing.draft(node.outgoing, transfer)
     secret = records.service_secret(gate_keys.secret(node.keys, "query"), transfer)
@@ -28,7 +34,7 @@ def parcel(node: NodeConfig, people: int = 50, transfer: str = TRANSFER, **limit
         folder, ((name, (f"name of {name}", "x")) for name in names), secret=secret, commitments=names
     )
     waybill = {
-        "agreement_id": AGREEMENT, "dataset_id": "d", "sender": "gd.example", "receiver": RECEIVER, "purpose": PURPOSE,
+        "agreement_id": AGREEMENT, "dataset_id": "d", "sender": "gd.example", "receiver": receiver, "purpose": PURPOSE,
         "fields": ["name", "kind"],
         "service": {"terms": {"total": 0, "per_day": 0, "begins": 0, "ends": 0, **limits}, "valid_until": "2999-01-01"},
     }  # fmt: skip

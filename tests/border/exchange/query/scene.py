@@ -35,6 +35,9 @@ from wantong.border.gate.declarations.models import Declaration
 from wantong.border.trust import keys
 from wantong.ground import config
 from wantong.ground.actors import Actor
+from wantong.ground.http import limits
+from wantong.ground.http.admission import Capacity
+from wantong.ground.http.front import Front
 from wantong.ground.log.identifiers import uuid7
 from wantong.ground.outbox import services as outbox
 
@@ -137,10 +140,15 @@ def question(person: int | str = 0, **more):
 
 
 @contextlib.contextmanager
-def serving(node=None) -> Iterator[httpx.Client]:
-    """The node's data plane over real HTTP, in a thread of its own."""
-    queries = Plane(node or config.current())
-    app = queries.before(dataplane.app(node or config.current(), queries.routes))
+def serving(node=None, *, allowed: limits.Limits | None = None) -> Iterator[httpx.Client]:
+    """The node's data plane over real HTTP, in a thread of its own; with limits that are told, behind its front."""
+    node = node or config.current()
+    queries = Plane(node, allowed=allowed)
+    app = queries.before(dataplane.app(node, queries.routes, allowed=allowed))
+    if allowed is not None:
+        room = Capacity(**allowed.capacity["data"])
+        table = limits.buckets(node.run / limits.FILE)
+        app = Front(app, served="data", capacity=room, limits=allowed, table=table)
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=0, loop="uvloop", http="httptools", log_config=None, lifespan="off"

@@ -4,7 +4,7 @@ A call is JSON, so that whom it is about never stands in an address::
 
     {"subject": "…", "case": "…", "purpose": "…", "fields": ["…"], "call": "<UUID of version 7, new for every call>"}
 
-In this order: the token (agreement, transfer, term), the call (new, not replayed), purpose and fields, the limits of the
+In this order: the token (agreement, transfer, term), how much its holder asks, the call (new, not replayed), purpose and fields, the limits of the
 agreement, the person and his consent. Then the call is written to the journal; when that is durable, consent and service
 are looked at once more, and only then the answer leaves: ``{"records": [...]}`` with the log entry's id and the salt of
 its digests in the headers ``Wantong-Entry`` and ``Wantong-Salt``.
@@ -51,6 +51,8 @@ from wantong.border.gate import keys as gate_keys
 from wantong.border.gate.declarations import outgoing
 from wantong.border.trust import keys
 from wantong.ground.config import NodeConfig
+from wantong.ground.http import limits
+from wantong.ground.http.limits import Door, Limits
 from wantong.ground.log.identifiers import uuid7
 from wantong.ground.outbox.waking import wake
 from wantong.ground.problems import Problem
@@ -83,10 +85,14 @@ _MOST_CUTS: Final = 256
 
 
 class Plane:
-    """The query services of one node: :meth:`before` the data plane's application, ``routes`` in it."""
+    """The query services of one node: :meth:`before` the data plane's application, ``routes`` in it.
 
-    def __init__(self, config: NodeConfig) -> None:
+    ``allowed`` is how much a peer may ask, the usual if left out.
+    """
+
+    def __init__(self, config: NodeConfig, *, allowed: Limits | None = None) -> None:
         self._config = config
+        self._door = Door(allowed or limits.read(), config.run / limits.FILE, limits.PEER_QUERY)
         self._keys = keys.Good(config.keys, keys.DATA)
         self._look_at = 0.0
         self._root = gate_keys.secret(config.keys, "query")
@@ -128,7 +134,8 @@ class Plane:
         """``GET /query/<transfer>``: what may be asked, as the gate's waybill says it, and how much of it is used up."""
         try:
             token = request.headers.get("Authorization", "").encode("latin-1")
-            service = self._open(token, request.path_params["transfer"], time.time())
+            address = request.client.host if request.client else ""
+            service = self._open(token, request.path_params["transfer"], time.time(), address)
             self._ready()
         except Problem as problem:
             return _told(problem, request.headers.get("Accept-Language", ""))
@@ -136,10 +143,10 @@ class Plane:
         said = {"waybill": service.waybill, "terms": service.terms.to_dict(), "calls": used.total}
         return JSONResponse(said, headers={"Cache-Control": "no-store"})
 
-    async def answer(self, token: bytes, transfer: str, receive: Receive) -> _Answer:
+    async def answer(self, token: bytes, transfer: str, address: str, receive: Receive) -> _Answer:
         """One call, from its token to its answer. Raises Problem; :class:`_Refused` if there is a log entry of it."""
         now = time.time()
-        service = self._open(token, transfer, now)
+        service = self._open(token, transfer, now, address)
         message = await receive()
         body = await _rest(message, receive) if message.get("more_body") else message.get("body", b"")
         if len(body) > LARGEST:
@@ -228,31 +235,47 @@ class Plane:
             raise _Refused(problem or NoRecord(), entry_id, salt)
         return _Answer(answer, entry_id, salt)
 
-    def _open(self, token: bytes, transfer: str, now: float) -> _Service:
-        """The service that ``token`` opens. Raises :class:`TokenRefused`, :class:`Closed`."""
+    def _open(self, token: bytes, transfer: str, now: float, address: str) -> _Service:
+        """The service that ``token`` opens. Raises :class:`TokenRefused`, TooManyRequests, :class:`Closed`."""
         if (moment := time.monotonic()) >= self._look_at:
             self._look_at = moment + LOOK
-            if self._keys.look():
-                self._tokens.clear()
+            self._look()
         opened = self._tokens.get(token)
         if opened is None:
-            scheme, _, bearer = token.decode("latin-1").partition(" ")
-            try:
-                if scheme.lower() != "bearer":
-                    raise access.BadAccess("no bearer token")
-                opened = access.read(bearer, self._keys.now(), AUDIENCE)
-            except access.BadAccess as error:
-                logger.warning("query.refused", transfer=transfer[:64], reason=str(error))
-                raise TokenRefused() from None
-            if len(self._tokens) >= _MOST_TOKENS:
-                self._tokens.clear()
-            self._tokens[token] = opened
-        if opened.transfer_id != transfer or not opened.now(now):
+            self._door.stranger(address)
+            opened = self._read(token, transfer)
+        if opened is None or not opened.now(now):
+            # nor is a token of yesterday counted against whom it names: somebody may have picked it up
+            self._door.unproven(address)
+            raise TokenRefused()
+        self._door.proven(opened.receiver)
+        if opened.transfer_id != transfer:
             raise TokenRefused()
         service = self._service(transfer)
         if opened.agreement_id != service.agreement_id or opened.receiver != service.receiver:
             raise TokenRefused()
         return service
+
+    def _look(self) -> None:
+        """Forget what has been checked if other keys are good now."""
+        if self._keys.look():
+            self._tokens.clear()
+
+    def _read(self, token: bytes, transfer: str) -> access.Access | None:
+        """What a token says that this node has signed; None if it has not."""
+        scheme, _, bearer = token.decode("latin-1").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise access.BadAccess("no bearer token")
+            self._look()
+            opened = access.read(bearer, self._keys.known, AUDIENCE)
+        except access.BadAccess as error:
+            logger.warning("query.refused", transfer=transfer[:64], reason=str(error))
+            return None
+        if len(self._tokens) >= _MOST_TOKENS:
+            self._tokens.clear()
+        self._tokens[token] = opened
+        return opened
 
     def _service(self, transfer: str) -> _Service:
         """The service as it stands in the node's folder at this moment. Raises :class:`Closed`."""
@@ -428,7 +451,8 @@ class _Answering:
         try:
             if length and (not length.isdigit() or len(length) > 8 or int(length) > LARGEST):
                 raise TooLarge(limit=LARGEST)
-            answer = await self._plane.answer(token, transfer, receive)
+            address = (scope.get("client") or ("",))[0]
+            answer = await self._plane.answer(token, transfer, address, receive)
         except _Refused as refused:
             response = _told(refused.problem, language.decode("latin-1"))
             response.headers["Wantong-Entry"] = refused.entry_id

@@ -107,3 +107,10 @@ class Busy(Problem):
 
     slug: ClassVar[str] = "query-busy"
     status: ClassVar[int] = 503
+
+
+class PeerBusy(Problem):
+    """``peer`` has more to do than it can, or we have asked it more than it allows: come back in ``retry_after`` seconds."""
+
+    slug: ClassVar[str] = "query-peer-busy"
+    status: ClassVar[int] = 503
