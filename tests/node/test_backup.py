@@ -271,6 +271,31 @@ def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_
     assert not list((tmp_path / "back" / "blobs").rglob("*"))
 
 
+def test_what_was_made_once_within_the_node_comes_back(folder, tmp_path):  # noqa: F811
+    """Handed to another body of the node, or made by a job in an offshore space: of data that may be gone meanwhile."""
+    node = config.load(folder).node
+    delivery, result = (
+        node.shared / str(uuid.uuid4()) / "payload.csv",
+        node.offshore / str(uuid.uuid4()) / "e3b0",
+    )
+    for path in (delivery, result):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"a,b\n{path.name},1\n")
+    with drafts.draft(node.shared) as one, drafts.draft(result.parent) as other:
+        (one / "payload.csv").write_text("half")
+        (other / "result.csv").write_text("half")
+        said("node", "backup", folder, tmp_path / "node.tar")
+    said("node", "restore", tmp_path / "node.tar", tmp_path / "back")
+    back = config.load(tmp_path / "back").node
+    found = {
+        path.relative_to(back.directory): path.read_text()
+        for place in (back.shared, back.offshore)
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+    assert found == {path.relative_to(folder): path.read_text() for path in (delivery, result)}
+
+
 def test_keys_that_are_being_changed_come_back_as_far_as_they_had_come(folder, tmp_path):  # noqa: F811
     keys = folder / "keys"
     said("node", "rotate-keys", folder)

@@ -64,6 +64,16 @@ class NodeConfig:
         return self.directory / "declared"
 
     @property
+    def shared(self) -> Path:
+        """What was handed to other bodies of this same node, one folder a delivery."""
+        return self.directory / "shared"
+
+    @property
+    def offshore(self) -> Path:
+        """What jobs have made in offshore spaces, one folder a space."""
+        return self.directory / "offshore"
+
+    @property
     def run(self) -> Path:
         """Sockets and pid files of the running processes."""
         return self.directory / "run"

@@ -49,6 +49,9 @@ KEPT = (
     "outgoing",
     "open",
     "queries",
+    # files that were made once, of a dataset and consents as they were then: nothing could make them again
+    "shared",
+    "offshore",
     "node.toml",
     "card.json",
     "trust.toml",

@@ -399,7 +399,7 @@ def _place(peer: Peer) -> str:
 
 
 def _folder(space: Space) -> Path:
-    folder: Path = config.current().directory / "offshore" / str(space.id)
+    folder: Path = config.current().offshore / str(space.id)
     return folder
 
 
@@ -407,7 +407,7 @@ def unlink(space_id: str, sha256: str) -> None:
     """Delete the file of a result that no item of its space holds any more."""
     held = Item.objects.filter(space=space_id, sha256=sha256).exclude(state=Item.State.DELETED)
     if not held.exists():
-        (config.current().directory / "offshore" / space_id / sha256).unlink(missing_ok=True)
+        (config.current().offshore / space_id / sha256).unlink(missing_ok=True)
 
 
 def _space(space: Space) -> dict[str, lineage.Item]:

@@ -570,5 +570,5 @@ def discard(deliveries: Mapping[str, Any]) -> None:
 
 def shared(delivery: str) -> Path:
     """The folder of a delivery within this node."""
-    folder: Path = config.current().directory / "shared" / delivery
+    folder: Path = config.current().shared / delivery
     return folder
