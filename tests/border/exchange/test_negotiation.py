@@ -174,7 +174,7 @@ def test_an_unknown_offer_or_dataset_is_refused(peer, publish):
 def test_our_own_request_goes_all_the_way(peer, drain):
     offer = terms.offer("urn:offer:1")
     mine = services.negotiate(OFFICER, peer.participant_id, "urn:data:theirs", offer, "research", ["day"])
-    assert mine.state == ""
+    assert mine.state == "REQUESTED"
     drain()
     ((_, asked),) = peer.received
     schemas.check(asked, "ContractRequestMessage")

@@ -291,7 +291,7 @@ def test_nothing_is_done_about_what_is_shared_until_the_peer_has_been_asked(peer
     end = message("TransferTerminationMessage", pid, "urn:theirs:t1")
     assert peer.post(f"/transfers/{pid}/termination", end).status_code == 503
     assert request(peer, Agreement.objects.get()).status_code == 503
-    waiting = Event.objects.filter(state="due", topic="exchange.act").values_list("attempts", flat=True)
+    waiting = Event.objects.filter(state="due", topic="exchange.declare").values_list("attempts", flat=True)
     assert set(waiting) == {0}, "waiting is no attempt"
     peer.script = answers
     told.append(entry("transfers", CONSUMER, "REQUESTED", "urn:theirs:t1", pid))

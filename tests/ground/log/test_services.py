@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,9 +23,10 @@ from wantong.ground.log.mirror import Mirror
 from wantong.ground.log.models import LogEntry
 from wantong.ground.log.note import Note
 from wantong.ground.log.problems import EntryTooLarge, EntryUnknown, RolledBack
-from wantong.ground.log.tiles import unpack_entries
+from wantong.ground.log.tiles import TilePath, unpack_entries
+from wantong.ground.log.witness import AddCheckpoint
 from wantong.ground.outbox.models import Event, State
-from wantong.ground.outbox.services import drain
+from wantong.ground.outbox.services import drain, run_due
 
 AT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 
@@ -37,7 +39,9 @@ class Peer:
         self.witness = Witness(folder / "log", self.keys.witness)
         self.origin = origin
         self.asked = 0
+        self.fetched = 0
         self.mirror: Mirror | None = None
+        self.log: Log | None = None
 
         def application(environ, start_response):
             if environ["REQUEST_METHOD"] == "GET":
@@ -55,12 +59,16 @@ class Peer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def serve(self, path: str, start_response) -> list[bytes]:
-        """Its copy of the other log, if it keeps one."""
-        prefix = f"/log/mirrors/{sha256(b'gd.test.example').hexdigest()}/"
-        if self.mirror is None or not path.startswith(prefix):
+        """Its own log, and its copy of the other one, if it has them."""
+        copy = f"/log/mirrors/{sha256(b'gd.test.example').hexdigest()}/"
+        self.fetched += 1
+        if self.mirror is not None and path.startswith(copy):
+            content = self.mirror.fetch(path.removeprefix(copy))
+        elif self.log is not None and path.startswith("/log/tile/"):
+            content = self.log.resource(TilePath.parse(path.removeprefix("/log/")))
+        else:
             start_response("404 Not Found", [])
             return []
-        content = self.mirror.fetch(path.removeprefix(prefix))
         start_response("200 OK", [("Content-Length", str(len(content)))])
         return [content]
 
@@ -217,7 +225,7 @@ def test_a_restored_log_waits_for_those_who_do_not_answer(bay, peer, node):
 def test_flushing_again_after_a_crash_between_log_and_database_doubles_nothing(node, monkeypatch):
     rows = [services.record("thing", {"n": n}, AT) for n in range(5)]
 
-    def dies(*_):
+    def dies(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
@@ -246,10 +254,11 @@ def test_a_silent_witness_delays_the_receipt_and_loses_nothing(bay, peer):
     peer.server.shutdown()
     peer.server.server_close()
     entry = services.record("thing", {}, AT)
-    for _ in range(3):
-        from wantong.ground.outbox.services import run_due
-
+    deadline = time.monotonic() + 10
+    while not Event.objects.filter(topic="log.witness", attempts__gt=0).exists():
+        assert time.monotonic() < deadline
         run_due()
+        time.sleep(0.02)
     entry.refresh_from_db()
     assert entry.index == 0
     assert services.receipt(entry.id) is None
@@ -326,16 +335,11 @@ def test_the_addresses_of_the_log(bay, client):
 
 @pytest.mark.django_db(transaction=True)
 def test_this_node_witnesses_its_peers(bay, peer, client, tmp_path):
-    other = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
+    peer.log = other = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
     other.append(b"one")
 
     def ask(old: int) -> object:
-        from wantong.ground.log.witness import AddCheckpoint
-
-        note = Note.parse(other.checkpoint())
-        proof = tuple(other.consistency_proof(old, other.size))
-        body = bytes(AddCheckpoint(old, proof, note))
-        return client.post("/log/witness/add-checkpoint", body, content_type="text/plain"), note
+        return asked(client, other, old)
 
     answer, note = ask(0)
     assert answer.status_code == 200
@@ -353,6 +357,59 @@ def test_this_node_witnesses_its_peers(bay, peer, client, tmp_path):
     own = Note.parse(services.node_log().checkpoint())
     body = b"old 0\n\n" + bytes(own)
     assert client.post("/log/witness/add-checkpoint", body, content_type="text/plain").status_code == 404
+
+
+def asked(client, log: Log, old: int) -> object:
+    note = Note.parse(log.checkpoint())
+    body = bytes(AddCheckpoint(old, tuple(log.consistency_proof(old, log.size)), note))
+    return client.post("/log/witness/add-checkpoint", body, content_type="text/plain"), note
+
+
+def copied(origin: str) -> Mirror:
+    return services.mirror(sha256(origin.encode()).hexdigest())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_cosigned_has_been_copied(bay, peer, client, tmp_path):
+    """A log that is lost with its last entries gets them back from whoever has cosigned them."""
+    log = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
+    log.append_many([b"%d" % n for n in range(300)])
+    answer, _ = asked(client, log, 0)
+    assert answer.status_code == 503 and int(answer["Retry-After"]) >= 1, "it does not serve its entries"
+    assert services.node_witness().checkpoint(sha256(peer.origin.encode()).hexdigest()) is None
+    peer.log = log
+    assert asked(client, log, 0)[0].status_code == 200
+    assert copied(peer.origin).size == 300
+    log.append(b"one more")
+    before = peer.fetched
+    assert asked(client, log, 300)[0].status_code == 200
+    assert copied(peer.origin).size == 301 and peer.fetched == before + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_log_that_does_not_serve_what_it_signed_is_not_cosigned(bay, peer, client, tmp_path):
+    log = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
+    log.append(b"signed")
+    peer.log = Log.open(tmp_path / "shown", origin=peer.origin, signer=peer.keys.log)
+    peer.log.append(b"shown")
+    answer, _ = asked(client, log, 0)
+    assert answer.status_code == 422
+    assert services.node_witness().checkpoint(sha256(peer.origin.encode()).hexdigest()) is None
+    assert copied(peer.origin).size == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_log_is_copied_in_the_background_and_then_cosigned(bay, peer, client, tmp_path):
+    peer.log = log = Log.open(tmp_path / "other", origin=peer.origin, signer=peer.keys.log)
+    log.append_many([b"%d" % n for n in range(256 * (services.AT_ONCE + 1))])
+    answer, _ = asked(client, log, 0)
+    assert answer.status_code == 503 and answer["Retry-After"] == str(services.COPYING)
+    assert copied(peer.origin).size == 0
+    log.append(b"meanwhile")
+    drain()
+    assert copied(peer.origin).size == log.size - 1
+    assert asked(client, log, 0)[0].status_code == 200
+    assert copied(peer.origin).size == log.size
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
-from django.db import transaction
 
 from wantong.border.exchange import (
-    conduct,
     enforcement,
     exporting,
     extension,
@@ -19,35 +17,17 @@ from wantong.border.exchange import (
     transfer,
 )
 from wantong.border.exchange.machine import CONSUMER, PROVIDER
-from wantong.border.exchange.models import Negotiation, Transfer
-from wantong.border.exchange.processes import FAMILIES, lock
+from wantong.border.exchange.models import Transfer
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
 
 logger = structlog.get_logger(__name__)
 
+# by then the counterparty has usually logged what the transfer came to
+LOGGED = timedelta(milliseconds=600)
+
 outbox.handler("dsp.send")(sending.send)
-
-
-@outbox.handler("exchange.act")
-def act(event: Event) -> None:
-    """Let the conduct decide what follows from a new state; an event about an older state is void."""
-    with transaction.atomic():
-        process = lock(FAMILIES[event.payload["family"]].model, event.payload["pid"])
-        if process is None or process.version != event.payload["version"]:
-            return
-        chosen = conduct.current()
-        move = chosen.negotiation(process) if isinstance(process, Negotiation) else chosen.transfer(process)
-        match move:
-            case conduct.Send():
-                sending.queue(process, move)
-            case conduct.Wait(reason):
-                process.waiting_for = reason
-                process.save(update_fields=["waiting_for", "updated_at"])
-            case conduct.Declare():
-                outbox.publish("exchange.declare", process.pid, {"pid": process.pid})
-            case conduct.Fetch():
-                outbox.publish("exchange.fetch", process.pid, {"pid": process.pid})
+outbox.handler("exchange.act")(sending.act)
 
 
 @outbox.handler("exchange.declare")
@@ -70,7 +50,7 @@ def ended(event: Event) -> None:
     process = Transfer.objects.select_related("peer").get(pid=event.payload["pid"])
     (exporting if process.role == PROVIDER else importing).ended(process)
     if process.state == transfer.COMPLETED and process.declaration_id:
-        outbox.publish("exchange.receipts", f"receipts:{process.id}", {"pid": process.pid})
+        outbox.publish("exchange.receipts", f"receipts:{process.id}", {"pid": process.pid}, delay=LOGGED)
 
 
 @outbox.handler("gate.released")

@@ -133,13 +133,6 @@ def _transfer_effects(process: Transfer, kind: str, sender: str, message: Mappin
         outbox.publish("exchange.ended", process.pid, {"pid": process.pid})
 
 
-def next_move(process: Process) -> None:
-    """Let the node's conduct look at the new state, after everything that is already on its way."""
-    if not is_final(process):
-        payload = {"family": family_of(process), "pid": process.pid, "version": process.version}
-        outbox.publish("exchange.act", process.pid, payload)
-
-
 def lock(model: type[P], pid: str, peer: Peer | None = None) -> P | None:
     """The row, locked until the transaction ends; None if there is none (of this peer)."""
     rows = model._default_manager.select_for_update().filter(pid=pid)

@@ -16,7 +16,8 @@ from django.db import IntegrityError, transaction
 from wantong.border.exchange import formats, messages
 from wantong.border.exchange.machine import CONSUMER, PROVIDER, IllegalTransition, other
 from wantong.border.exchange.models import Agreement, Dataset, Message, Negotiation, Offer, Process, Transfer
-from wantong.border.exchange.processes import FAMILIES, advance, family_of, lock, new_pid, next_move
+from wantong.border.exchange.processes import FAMILIES, advance, family_of, lock, new_pid
+from wantong.border.exchange.sending import next_move
 from wantong.border.exchange.visibility import visible
 from wantong.border.trust.models import Peer
 from wantong.border.trust.verifiers import Caller

@@ -1,15 +1,17 @@
-"""From a decision to a message that has arrived.
+"""From a new state to what is done about it, and from there to a message that has arrived.
 
-Each process has one queue, in order. A message changes the process's state when it is about to leave, before the
-peer can see it: his next message may be here before his answer is. What the peer refuses for good ends the process,
+The conduct looks at a new state in the transaction that brings it. Each process has one queue, in order. A message
+changes the process's state when it is about to leave, before the peer can see it: his next message may be here before
+his answer is. If no other waits before it, that is when it is queued. What the peer refuses for good ends the process,
 for the protocol asks to terminate when the two sides differ.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,7 +30,6 @@ from wantong.border.exchange.processes import (
     is_final,
     lock,
     make_agreement,
-    next_move,
 )
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
@@ -37,11 +38,53 @@ logger = structlog.get_logger(__name__)
 
 # 404: the peer may not have stored the process yet; 401: a clock may be an hour off, or a pinned card late
 NOT_YET = {401: 40, 404: 8, 408: 600, 425: 600, 429: 600}
+BEGINNING = ("request", "offer")
 Status = Message.Status
 
 
+def next_move(process: Process) -> None:
+    """Let the node's conduct look at the new state of a locked process: now, or after what waits to be sent."""
+    if is_final(process):
+        return
+    if conduct.current().delay or _waiting(process):
+        payload = {"family": family_of(process), "pid": process.pid, "version": process.version}
+        outbox.publish("exchange.act", process.pid, payload)
+    else:
+        _move(process)
+
+
+def act(event: Event) -> None:
+    """Let the conduct look at a state; an event about an older state is void."""
+    with transaction.atomic():
+        process = lock(FAMILIES[event.payload["family"]].model, event.payload["pid"])
+        if process is not None and process.version == event.payload["version"]:
+            _move(process)
+
+
+def _move(process: Process) -> None:
+    chosen = conduct.current()
+    assert isinstance(process, Negotiation | Transfer)
+    move = chosen.negotiation(process) if isinstance(process, Negotiation) else chosen.transfer(process)
+    match move:
+        case conduct.Send():
+            queue(process, move)
+        case conduct.Wait(reason):
+            process.waiting_for = reason
+            process.save(update_fields=["waiting_for", "updated_at"])
+        case conduct.Declare():
+            outbox.publish("exchange.declare", process.pid, {"pid": process.pid})
+        case conduct.Fetch():
+            outbox.publish("exchange.fetch", process.pid, {"pid": process.pid})
+
+
 def queue(process: Process, move: conduct.Send) -> Message:
-    """Put a message of ours at the end of the process's queue, in the caller's transaction."""
+    """Put a message of ours at the end of a locked process's queue, in the caller's transaction.
+
+    If nothing is before it, the process is in its new state when this returns.
+    """
+    delay = conduct.current().delay
+    begins = move.kind in BEGINNING
+    leaves = not delay and (begins or bool(process.counterpart_pid)) and not _waiting(process)
     message = Message.objects.create(
         id=str(uuid.uuid4()),
         family=family_of(process),
@@ -52,16 +95,31 @@ def queue(process: Process, move: conduct.Send) -> Message:
         body=dict(move.content or {}) | ({"reason": [move.reason]} if move.reason else {}),
         status=Status.QUEUED,
     )
-    outbox.publish("dsp.send", process.pid, {"message": message.id}, delay=conduct.current().delay)
+    # before what follows from the new state
+    outbox.publish("dsp.send", process.pid, {"message": message.id}, delay=delay)
+    if leaves:
+        _leave(message, process)
     return message
 
 
-def send(event: Event) -> None:
-    """Deliver one queued message; safe to repeat at any point."""
-    message, process = _leave(event.payload["message"])
-    if message is None or process is None:
+def _waiting(process: Process) -> bool:
+    """Whether messages of the process wait to be sent that have not changed its state yet."""
+    return Message.objects.filter(pid=process.pid, outgoing=True, status=Status.QUEUED).exists()
+
+
+def send(event: Event) -> Callable[[], None] | None:
+    """Deliver one queued message; safe to repeat at any point. Returns what is to be stored when it is over."""
+    message = Message.objects.select_related("peer").get(id=event.payload["message"])
+    model = FAMILIES[message.family].model
+    if message.status == Status.QUEUED:
+        with transaction.atomic():
+            locked = lock(model, message.pid)
+            assert locked is not None
+            _leave(message, locked)
+    if message.status != Status.SENDING:
         return None
-    fresh = message.kind in ("request", "offer") and not process.counterpart_pid
+    process: Process = model._default_manager.select_related("peer").get(pid=message.pid)
+    fresh = message.kind in BEGINNING and not process.counterpart_pid
     path = messages.path_for(message.family, message.kind, None if fresh else process.counterpart_pid)
     try:
         answer = wire.call(
@@ -70,39 +128,31 @@ def send(event: Event) -> None:
     except PeerUnreachable as error:
         raise outbox.Retry(str(error)) from error
     except PeerMisbehaves as error:
-        return _refused(message, 0, str(error))
+        return partial(_refused, message, 0, str(error))
     if answer.ok:
-        return _arrived(message, answer, fresh=fresh)
+        return partial(_arrived, message, answer, fresh=fresh)
     wire.postpone(answer)
     if answer.status >= 500 or event.attempts < NOT_YET.get(answer.status, 0):
         after = timedelta(seconds=answer.retry_after) if answer.retry_after else None
         raise outbox.Retry(f"answered {answer.status}", after)
     if event.attempts > 1 and _known_there(process):
         # an earlier attempt arrived and its answer was lost; a peer that remembers message ids tells us so itself
-        return _arrived(message, answer, fresh=False)
-    return _refused(message, answer.status, why(answer))
+        return partial(_arrived, message, answer, fresh=False)
+    return partial(_refused, message, answer.status, why(answer))
 
 
-def _leave(message_id: str) -> tuple[Message | None, Process | None]:
-    with transaction.atomic():
-        message = Message.objects.select_for_update().select_related("peer").get(id=message_id)
-        if message.status not in (Status.QUEUED, Status.SENDING):
-            return None, None
-        process = lock(FAMILIES[message.family].model, message.pid)
-        assert process is not None
-        if message.status == Status.QUEUED:
-            body = _body(process, message.kind, message.body)
-            try:
-                advance(process, message.kind, process.role, body)
-            except IllegalTransition as error:
-                # what came in meanwhile has made it pointless
-                logger.info("dsp.dropped", pid=process.pid, kind=message.kind, reason=str(error))
-                message.status = Status.DROPPED
-                message.save(update_fields=["status"])
-                return None, None
-            message.body, message.status = body, Status.SENDING
-            message.save(update_fields=["body", "status"])
-        return message, process
+def _leave(message: Message, process: Process) -> None:
+    """Take a locked process to the state that a queued message makes, or drop the message."""
+    body = _body(process, message.kind, message.body)
+    try:
+        advance(process, message.kind, process.role, body)
+    except IllegalTransition as error:
+        # what came in meanwhile has made it pointless
+        logger.info("dsp.dropped", pid=process.pid, kind=message.kind, reason=str(error))
+        message.status = Status.DROPPED
+    else:
+        message.body, message.status = body, Status.SENDING
+    message.save(update_fields=["body", "status"])
 
 
 def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,41 +181,39 @@ def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, 
 
 
 def _arrived(message: Message, answer: wire.Answer, *, fresh: bool) -> None:
-    with transaction.atomic():
-        process = lock(FAMILIES[message.family].model, message.pid)
-        assert process is not None
-        if fresh:
-            told = answer.json()
-            theirs = (
-                told.get("consumerPid" if process.role == "provider" else "providerPid")
-                if isinstance(told, dict)
-                else None
-            )
-            if not isinstance(theirs, str) or not 0 < len(theirs) <= 300:
-                process.reason = "the peer's answer names no process id"
-                logger.warning("dsp.no_pid", pid=process.pid)
-            elif not process.counterpart_pid:
-                process.counterpart_pid = theirs
-            process.save()
-        _close(message, Status.SENT, answer.status, None)
-        next_move(process)
+    process = lock(FAMILIES[message.family].model, message.pid)
+    assert process is not None
+    if fresh:
+        told = answer.json()
+        theirs = (
+            told.get("consumerPid" if process.role == "provider" else "providerPid")
+            if isinstance(told, dict)
+            else None
+        )
+        if not isinstance(theirs, str) or not 0 < len(theirs) <= 300:
+            process.reason = "the peer's answer names no process id"
+            logger.warning("dsp.no_pid", pid=process.pid)
+        elif not process.counterpart_pid:
+            process.counterpart_pid = theirs
+        process.save()
+    _close(message, Status.SENT, answer.status, None)
+    next_move(process)
 
 
 def _refused(message: Message, status: int, why: str) -> None:
     logger.warning("dsp.refused", pid=message.pid, kind=message.kind, status=status, reason=why)
-    with transaction.atomic():
-        process = lock(FAMILIES[message.family].model, message.pid)
-        assert process is not None
-        _close(message, Status.REFUSED, status, {"reason": why})
-        process.reason = f"{message.kind}: {status} {why}"[:2000]
-        if not process.counterpart_pid:
-            # the peer knows nothing of it, so there is nobody to tell
-            process.state, process.version = "TERMINATED", process.version + 1
-        process.save()
-        if is_final(process):
-            signals.moved.send(type(process), process=process)
-        if not is_final(process) and message.kind != "termination":
-            queue(process, conduct.Send("termination", reason=f"{message.kind} was refused: {why}"[:500]))
+    process = lock(FAMILIES[message.family].model, message.pid)
+    assert process is not None
+    _close(message, Status.REFUSED, status, {"reason": why})
+    process.reason = f"{message.kind}: {status} {why}"[:2000]
+    if not process.counterpart_pid:
+        # the peer knows nothing of it, so there is nobody to tell
+        process.state, process.version = "TERMINATED", process.version + 1
+    process.save()
+    if is_final(process):
+        signals.moved.send(type(process), process=process)
+    if not is_final(process) and message.kind != "termination":
+        queue(process, conduct.Send("termination", reason=f"{message.kind} was refused: {why}"[:500]))
 
 
 def _close(message: Message, status: str, answer_status: int, answer: Any) -> None:

@@ -1,5 +1,5 @@
 """The log's part in the outbox: ``log.append`` (recorded, now log it), ``log.witness`` (logged, now have it seen),
-``log.mirror`` (seen another's log, now keep a copy)."""
+``log.mirror`` (another's log has much that we do not have: copy it, so that it can be witnessed)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 
 from wantong.ground.log import services
+from wantong.ground.log.note import Note
 from wantong.ground.log.problems import LogProblem, RolledBack, Unproven, WitnessFailed
 from wantong.ground.outbox.models import Event
 from wantong.ground.outbox.services import Retry, backoff, handler, publish
@@ -19,9 +20,9 @@ SLOWEST = timedelta(seconds=30)
 ROUNDS = 100
 
 
-@handler("log.append")
+@handler("log.append", together=True)
 def append(event: Event) -> None:
-    """Append all that is recorded and not yet logged; the first event of a burst does the work of all."""
+    """Append all that is recorded and not yet logged."""
     try:
         services.flush()
     except (RolledBack, WitnessFailed) as problem:
@@ -29,7 +30,7 @@ def append(event: Event) -> None:
         _ask_again(event, "the restored log is not confirmed")
 
 
-@handler("log.witness")
+@handler("log.witness", together=True)
 def witness(event: Event) -> None:
     """Have the first ``size`` entries witnessed by enough other nodes."""
     if services.witnessed(event.payload["size"]):
@@ -43,15 +44,14 @@ def witness(event: Event) -> None:
     _ask_again(event, "too few witnesses", timedelta(seconds=max(waits, default=0.0)))
 
 
-@handler("log.mirror")
+@handler("log.mirror", together=True)
 def mirror(event: Event) -> None:
-    """Copy what was witnessed of another log. A log that does not serve what it signed is said and left alone."""
+    """Copy another log. One that does not serve what it signed is said and left alone."""
     try:
-        services.follow(event.payload["origin"])
+        services.follow(event.payload["origin"], Note.parse(event.payload["note"].encode()))
     except Unproven as problem:
         logger.error("log.not_what_it_signed", origin=event.payload["origin"], reason=str(problem))
-    except LogProblem as problem:
-        # whatever it serves by then, the next checkpoint brings it
+    except (LogProblem, BlockingIOError) as problem:
         raise Retry(str(problem), after=backoff(event.attempts)) from None
 
 

@@ -1,7 +1,8 @@
 """A copy of another node's log, kept by whoever witnesses it.
 
-A witness alone can only say that entries are missing; a mirror gives them back. What a mirror holds is what the log
-has signed and the witness has found consistent: entries that do not make the signed root are never kept.
+A witness alone can only say that entries are missing; a mirror gives them back. Therefore entries are copied before
+they are cosigned. What a mirror holds is what the log has signed and the witness has found consistent: entries that do
+not make the signed root are never kept.
 
 The folder is laid out as https://c2sp.org/tlog-tiles prescribes, with every tile and bundle under its full name; the
 part of one that the checkpoint covers is a prefix of the file.
@@ -18,7 +19,7 @@ from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.merkle import HASH_SIZE, leaf_hash
 from wantong.ground.log.note import Note
 from wantong.ground.log.problems import NotServed, Unproven
-from wantong.ground.log.store import write_file
+from wantong.ground.log.store import exclusive, write_file
 from wantong.ground.log.tiles import (
     ENTRIES,
     TILE_WIDTH,
@@ -34,7 +35,7 @@ CHECKPOINT = "checkpoint"
 
 
 class Mirror:
-    """The copy in one folder. One may follow at a time (the outbox sees to that); any number may read."""
+    """The copy in one folder, for any number of threads and processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,10 +56,20 @@ class Mirror:
     def follow(self, source: Source, note: Note) -> int:
         """Fetch what ``note``, a checkpoint that has been verified, covers and this copy lacks; returns its new size.
 
-        Raises :class:`Unproven` (``root``) if the entries are not those the log signed for, and what ``source``
-        raises; the copy is then as it was.
+        Raises :class:`Unproven` (``root``) if the entries are not those the log signed for, BlockingIOError while
+        another follows, and what ``source`` raises; the copy is then as it was.
         """
         head = Checkpoint.parse(note.text)
+        if head.size <= self.size:
+            return self.size
+        with exclusive(self.folder / ".lock", wait=False):
+            return self._follow(source, note, head)
+
+    def behind(self, size: int) -> int:
+        """How many bundles must be fetched to reach ``size``."""
+        return max(-(-size // TILE_WIDTH) - self.size // TILE_WIDTH, 0) if size > self.size else 0
+
+    def _follow(self, source: Source, note: Note, head: Checkpoint) -> int:
         size = self.size
         if head.size <= size:
             return size

@@ -13,7 +13,8 @@ import os
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from django.db import transaction
 from wantong.ground import bulk, canonical, config, keyring
 from wantong.ground.config import NodeConfig
 from wantong.ground.log import client, keys, merkle
-from wantong.ground.log.audit import Website
-from wantong.ground.log.checkpoint import Checkpoint, open_checkpoint
+from wantong.ground.log.audit import FETCH_DEADLINE, Website
+from wantong.ground.log.checkpoint import open_checkpoint
 from wantong.ground.log.mirror import Mirror, missing
 from wantong.ground.log.models import LogEntry, time_ordered_id
 from wantong.ground.log.note import MAX_NOTE_BYTES, Note
@@ -34,18 +35,25 @@ from wantong.ground.log.problems import (
     LogProblem,
     ReceiptPending,
     RolledBack,
+    Unproven,
     WitnessFailed,
 )
 from wantong.ground.log.store import RESTORED, Log
 from wantong.ground.log.tiles import MAX_ENTRY
 from wantong.ground.log.trust import Keys, Party, Trust
-from wantong.ground.log.witness import AddCheckpoint, Answer, Witness, origin_hash
+from wantong.ground.log.witness import Accepted, Answer, Witness, origin_hash, refuse
 from wantong.ground.outbox.services import publish
 
 logger = structlog.get_logger(__name__)
 
 TRUST_FILE = "trust.toml"
 FLUSH = 1000  # rows a flush takes at once
+# what is recorded and logged within these pauses goes on together
+GATHER = timedelta(milliseconds=30)
+GATHER_FOR_WITNESSES = timedelta(milliseconds=200)
+# bundles of another log that are copied while it waits for a cosignature, and seconds for each of its files
+AT_ONCE, KEEP_DEADLINE = 2, 2.0
+COPYING = 2  # seconds after which a log whose entries are copied in the background should ask again
 
 
 # --- recording --------------------------------------------------------------------------------------------------
@@ -73,7 +81,7 @@ def record(kind: str, body: Mapping[str, Any], at: datetime) -> LogEntry:
     row = LogEntry.objects.create(
         id=identifier, kind=kind, body=entry.decode(), leaf_hash=merkle.leaf_hash(entry).hex(), recorded_at=at
     )
-    publish("log.append", "log.append", {"entry": str(identifier)})
+    publish("log.append", "log.append", {"entry": str(identifier)}, delay=GATHER)
     return row
 
 
@@ -93,7 +101,7 @@ def adopt(entries: Sequence[bytes]) -> int:
     fields = ("id", "kind", "body", "leaf_hash", "recorded_at")
     new = bulk.insert(LogEntry, fields, rows, ignore_conflicts=True)
     if new:
-        publish("log.append", "log.append", {"entry": str(rows[0][0])})
+        publish("log.append", "log.append", {"entry": str(rows[0][0])}, delay=GATHER)
     return new
 
 
@@ -113,7 +121,8 @@ def flush() -> int:
             for row, at in zip(rows, appended, strict=True):
                 row.index = at.index
             LogEntry.objects.bulk_update(rows, ["index"])
-            publish("log.witness", "log.witness", {"size": max(at.index for at in appended) + 1})
+            size = max(at.index for at in appended) + 1
+            publish("log.witness", "log.witness", {"size": size}, delay=GATHER_FOR_WITNESSES)
         total += len(rows)
     return total
 
@@ -211,26 +220,44 @@ def witnessed(size: int) -> bool:
 
 
 def add_checkpoint(body: bytes, at: datetime) -> Answer:
-    """Answer another log's request to witness its checkpoint; see :class:`~wantong.ground.log.Witness`."""
+    """Answer another log's request to witness its checkpoint; see :class:`~wantong.ground.log.Witness`.
+
+    Its entries are copied first: what this node has cosigned, it can give back. A log that has no address is only
+    witnessed.
+    """
     own = config.current().participant_id
     logs = {origin: keys for origin, keys in node_trust().log_keys().items() if origin != own}
-    answer = node_witness().add_checkpoint(body, logs, int(at.timestamp()))
-    if answer.status == 200:
-        origin = Checkpoint.parse(AddCheckpoint.parse(body).note.text).origin
+    return node_witness().add_checkpoint(body, logs, int(at.timestamp()), _keep)
+
+
+def _keep(accepted: Accepted) -> Answer | None:
+    """Copy the entries under a checkpoint that is about to be cosigned; a refusal while they cannot be had."""
+    origin, note = accepted.checkpoint.origin, accepted.note
+    if mirror(origin_hash(origin)).behind(accepted.checkpoint.size) > AT_ONCE:
         with transaction.atomic():
-            publish("log.mirror", f"log.mirror {origin}", {"origin": origin})
-    return answer
+            publish("log.mirror", f"log.mirror {origin}", {"origin": origin, "note": bytes(note).decode()})
+        return replace(refuse(503, "your entries are being copied; ask again"), retry_after=COPYING)
+    try:
+        follow(origin, note, deadline=KEEP_DEADLINE)
+    except Unproven as problem:
+        logger.error("log.not_what_it_signed", origin=origin, reason=str(problem))
+        return refuse(422, "the entries served are not those of the checkpoint")
+    except (LogProblem, BlockingIOError) as problem:
+        logger.warning("log.not_copied", origin=origin, reason=str(problem))
+        return replace(refuse(503, "your entries could not be copied; ask again"), retry_after=1)
+    return None
 
 
-def follow(origin: str) -> int:
-    """Copy what this node has witnessed of another log; returns the size of the copy. Raises as :meth:`Mirror.follow`."""
+def follow(origin: str, note: Note, deadline: float = FETCH_DEADLINE) -> int:
+    """Copy the entries under ``note``, a verified checkpoint of another log; returns the size of the copy.
+
+    ``deadline``: seconds for each of its files. Raises as :meth:`Mirror.follow`.
+    """
     party = node_trust().log(origin)
-    cosigned = node_witness().checkpoint(origin_hash(origin))
-    if party is None or not party.url or cosigned is None:
+    if party is None or not party.url:
         return 0
-    return mirror(origin_hash(origin)).follow(
-        Website(f"{party.url}/log", reach=party.reach), Note.parse(cosigned)
-    )
+    source = Website(f"{party.url}/log", deadline=deadline, reach=party.reach)
+    return mirror(origin_hash(origin)).follow(source, note)
 
 
 def mirror(origin_hash: str) -> Mirror:

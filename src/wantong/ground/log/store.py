@@ -540,7 +540,7 @@ class Log:
         note = self.checkpoint()
         new = Checkpoint.parse(Note.parse(note).text)
         target = public / "checkpoint"
-        with _exclusive(public / ".lock"):
+        with exclusive(public / ".lock"):
             old = Checkpoint.parse(Note.parse(target.read_bytes()).text).size if target.exists() else 0
             if old > new.size:
                 return new  # another process was faster
@@ -623,11 +623,14 @@ def _typed(error: sqlite3.Error) -> StorageFull | StorageFailed:
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file, against other threads and processes; the kernel lets go of it when its holder dies."""
+def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file, against other threads and processes; the kernel lets go of it when its holder dies.
+
+    Raises BlockingIOError if another holds it and nobody wants to ``wait``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
 
 

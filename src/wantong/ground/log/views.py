@@ -81,6 +81,8 @@ def add_checkpoint(request: HttpRequest) -> HttpResponse:
     answer = services.add_checkpoint(request.read(MAX_REQUEST_BYTES + 1), timezone.now())
     response = HttpResponse(answer.body, status=answer.status)
     response["Content-Type"] = answer.content_type
+    if answer.retry_after is not None:
+        response["Retry-After"] = str(answer.retry_after)
     return response
 
 

@@ -72,11 +72,15 @@ class AddCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: 200 with cosignature lines, 409 with the size, or a refusal with one line of reason."""
+    """An HTTP answer: 200 with cosignature lines, 409 with the size, or a refusal with one line of reason.
+
+    ``retry_after``: seconds after which to ask again, if the refusal is only for now.
+    """
 
     status: int
     body: bytes
     content_type: str = TEXT_TYPE
+    retry_after: int | None = None
 
 
 # --- the rules --------------------------------------------------------------------------------------------------
@@ -89,6 +93,8 @@ class Accepted:
     checkpoint: Checkpoint
     note: Note
 
+
+Keep = Callable[[Accepted], Answer | None]
 
 LogKeys = Mapping[str, tuple[VerifierKey, ...]]
 """The logs a witness knows: origin → the keys it trusts for that origin."""
@@ -105,31 +111,32 @@ def judge(
     try:
         new = Checkpoint.parse(request.note.text)
     except Malformed:
-        return _refuse(400, "malformed checkpoint")
+        return refuse(400, "malformed checkpoint")
     keys = logs.get(new.origin)
     if keys is None:
-        return _refuse(404, "unknown log origin")
+        return refuse(404, "unknown log origin")
     try:
         open_checkpoint(request.note, keys)
     except Unproven:
-        return _refuse(403, "no valid signature by a key trusted for this origin")
+        return refuse(403, "no valid signature by a key trusted for this origin")
     if request.old > new.size:
-        return _refuse(400, "old size is larger than the checkpoint")
+        return refuse(400, "old size is larger than the checkpoint")
     known = latest(new.origin) or Checkpoint(new.origin, 0, EMPTY_ROOT)
     if request.old != known.size:
         return Answer(409, b"%d\n" % known.size, SIZE_TYPE)
     if new.size == 0 and new.root != EMPTY_ROOT:
-        return _refuse(422, "the empty tree has another root")
+        return refuse(422, "the empty tree has another root")
     try:
         # also refuses a proof where none belongs, and two roots for one size
         verify_consistency(request.old, new.size, request.proof, known.root, new.root)
     except Unproven:
-        return _refuse(422, "the checkpoint is not consistent with the one cosigned before")
+        return refuse(422, "the checkpoint is not consistent with the one cosigned before")
     signatures = tuple(s for s in request.note.signatures if any(key.made(s) for key in keys))
     return Accepted(new, Note(request.note.text, signatures))
 
 
-def _refuse(status: int, reason: str) -> Answer:
+def refuse(status: int, reason: str) -> Answer:
+    """A refusal in the form of the specification."""
     return Answer(status, reason.encode() + b"\n")
 
 
@@ -173,15 +180,23 @@ class Witness:
         with self._lock:
             self._signer = signer
 
-    def add_checkpoint(self, body: bytes, logs: LogKeys, time: int) -> Answer:
+    def add_checkpoint(self, body: bytes, logs: LogKeys, time: int, keep: Keep | None = None) -> Answer:
         """Answer one ``add-checkpoint`` call. ``time`` is now, in POSIX seconds.
 
-        Raises :class:`StorageFailed` if the decision cannot be stored; then nothing was cosigned.
+        ``keep`` is called with what may be cosigned, before it is; an answer of its own is given instead. Raises
+        :class:`StorageFailed` if the decision cannot be stored; then nothing was cosigned.
         """
         try:
             request = AddCheckpoint.parse(body)
         except Malformed:
-            return _refuse(400, "malformed request")
+            return refuse(400, "malformed request")
+        if keep is not None:
+            # outside the transaction, for it may take a while: another checkpoint may be cosigned meanwhile
+            with self._lock:
+                verdict = judge(request, logs, self._latest)
+            refusal = verdict if isinstance(verdict, Answer) else keep(verdict)
+            if refusal is not None:
+                return refusal
         with self._transaction():
             verdict = judge(request, logs, self._latest)
             if isinstance(verdict, Answer):

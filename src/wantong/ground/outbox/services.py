@@ -6,8 +6,9 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.db import connection, transaction
@@ -19,8 +20,10 @@ from wantong.ground.outbox.models import Event, State
 
 logger = structlog.get_logger(__name__)
 
-Handler = Callable[[Event], None]
+# what a handler returns, if anything, is its last words: called in the transaction that ends the event
+Handler = Callable[[Event], Callable[[], None] | None]
 HANDLERS: dict[str, Handler] = {}
+TOGETHER: set[str] = set()
 SOURCES: list[Callable[[], None]] = []
 HOLDS: list[Callable[[Event], bool]] = []
 
@@ -56,12 +59,19 @@ class Permanent(Exception):
     """Raised by a handler whose event can never succeed: it is parked for a human, and later ones go on."""
 
 
-def handler(topic: str) -> Callable[[Handler], Handler]:
-    """Register the one handler of ``topic``. A handler may run twice for one event and must be idempotent."""
+def handler(topic: str, *, together: bool = False) -> Callable[[Handler], Handler]:
+    """Register the one handler of ``topic``. A handler may run twice for one event and must be idempotent.
+
+    What it returns, if it returns anything, is called in the transaction in which the event ends: what is stored
+    there is stored exactly when the event is over. ``together``: it is called once for all events of a key that wait,
+    with the newest of them; such a key has events of no other topic.
+    """
 
     def register(function: Handler) -> Handler:
         if HANDLERS.setdefault(topic, function) is not function:
             raise ValueError(f"topic {topic!r} has a handler already: {HANDLERS[topic]!r}")
+        if together:
+            TOGETHER.add(topic)
         return function
 
     return register
@@ -180,7 +190,7 @@ def drain(rounds: int = 1000) -> int:
 
 def deliver(event: Event) -> None:
     """Deliver one leased event and store what came of it."""
-    Event.objects.filter(id=event.id).update(**_handle(event))
+    _end(_handle(event))
 
 
 def deliver_key(event: Event, go_on: Callable[[], bool] = lambda: True) -> Iterator[Event]:
@@ -192,18 +202,32 @@ def deliver_key(event: Event, go_on: Callable[[], bool] = lambda: True) -> Itera
     going: Event | None = event
     while going is not None:
         yield going
-        values = _handle(going)
-        more = values["state"] != State.DUE and go_on()
-        with transaction.atomic():
-            Event.objects.filter(id=going.id).update(**values)
-            following = _next(going.key) if more else None
+        following = _end(_handle(going), go_on)
         # once more, for one whose publisher has woken the worker while this one still stood before it
-        going = following or (_next(going.key) if more else None)
+        going = following.event or (_next(going.key) if following.may_be else None)
 
 
-def _handle(event: Event) -> dict[str, Any]:
-    """Call the handler of a leased event; the columns that tell what came of it."""
-    log = logger.bind(topic=event.topic, key=event.key, event_id=event.id, attempt=event.attempts)
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a delivery: the columns that tell it, of all events up to the id ``upto`` that it was for, and what
+    must be stored with them."""
+
+    event: Event
+    upto: int
+    values: dict[str, Any]
+    finish: Callable[[], None] | None = None
+
+
+class _Following(NamedTuple):
+    """The next event of a key, leased; whether there may be one."""
+
+    event: Event | None
+    may_be: bool
+
+
+def _handle(event: Event) -> _Outcome:
+    """Call the handler of a leased event."""
+    newest = _newest(event) if event.topic in TOGETHER else event
     _delivering.key = event.key
     try:
         function = HANDLERS.get(event.topic)
@@ -211,29 +235,72 @@ def _handle(event: Event) -> dict[str, Any]:
             raise Permanent(f"no handler for topic {event.topic!r}")
         if any(wait(event) for wait in HOLDS):
             raise Postponed("held", after=HELD)
-        function(event)
-    except Permanent as error:
-        log.error("outbox.parked", reason=str(error))
-        return _over(State.PARKED, str(error))
+        finish = function(newest)
     except Exception as error:
-        if not isinstance(error, Retry):
-            log.exception("outbox.failed")
-        attempts = event.attempts - isinstance(error, Postponed)
-        if attempts >= MAX_ATTEMPTS:
-            return _over(State.PARKED, repr(error)[:2000])
-        after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
-        now = timezone.now()
-        return {
-            "state": State.DUE,
-            "attempts": attempts,
-            "leased_until": None,
-            "available_at": now + after,
-            "scheduled_at": now,
-            "last_error": repr(error)[:2000],
-        }
+        return _failed(event, error)
     finally:
         _delivering.key = None
-    return _over(State.DONE, "")
+    return _Outcome(event, newest.id, _over(State.DONE, ""), finish)
+
+
+def _failed(event: Event, error: Exception) -> _Outcome:
+    log = logger.bind(topic=event.topic, key=event.key, event_id=event.id, attempt=event.attempts)
+    if isinstance(error, Permanent):
+        log.error("outbox.parked", reason=str(error))
+        return _Outcome(event, event.id, _over(State.PARKED, str(error)))
+    if not isinstance(error, Retry):
+        log.error("outbox.failed", exc_info=error)
+    attempts = event.attempts - isinstance(error, Postponed)
+    if attempts >= MAX_ATTEMPTS:
+        return _Outcome(event, event.id, _over(State.PARKED, repr(error)[:2000]))
+    after = (error.after if isinstance(error, Retry) else None) or backoff(event.attempts)
+    now = timezone.now()
+    later = {
+        "state": State.DUE,
+        "attempts": attempts,
+        "leased_until": None,
+        "available_at": now + after,
+        "scheduled_at": now,
+        "last_error": repr(error)[:2000],
+    }
+    return _Outcome(event, event.id, later)
+
+
+def _end(outcome: _Outcome, go_on: Callable[[], bool] = lambda: False) -> _Following:
+    """Store what came of a delivery; what follows, if it may go on at once."""
+    event = outcome.event
+    _delivering.key = event.key
+    try:
+        with transaction.atomic():
+            if outcome.finish is not None:
+                outcome.finish()
+            return _store(outcome, go_on)
+    except Exception as error:
+        if outcome.finish is None:
+            raise
+        outcome = _failed(event, error)
+    finally:
+        _delivering.key = None
+    with transaction.atomic():
+        return _store(outcome, go_on)
+
+
+def _store(outcome: _Outcome, go_on: Callable[[], bool]) -> _Following:
+    event = outcome.event
+    ended = Event.objects.filter(id=event.id)
+    if outcome.upto > event.id:
+        ended = Event.objects.filter(key=event.key, topic=event.topic, state=State.DUE, id__lte=outcome.upto)
+    ended.update(**outcome.values)
+    more = outcome.values["state"] != State.DUE and go_on()
+    return _Following(_next(event.key) if more else None, more)
+
+
+def _newest(event: Event) -> Event:
+    """The newest waiting event of the same key and topic, as an attempt of ``event``."""
+    ((number, payload),) = _rows(_NEWEST, event.key, event.topic) or [(event.id, json.dumps(event.payload))]
+    return Event(
+        id=number, topic=event.topic, key=event.key, payload=json.loads(payload), attempts=event.attempts
+    )
 
 
 def _over(state: State, reason: str) -> dict[str, Any]:
@@ -265,6 +332,9 @@ _FIRST = """
 SELECT id, topic, key, payload, attempts FROM outbox_event
 WHERE id = (SELECT min(id) FROM outbox_event WHERE state = 'due' AND key = %s)
   AND available_at <= %s AND (leased_until IS NULL OR leased_until <= %s)
+"""
+_NEWEST = """
+SELECT id, payload FROM outbox_event WHERE key = %s AND topic = %s AND state = 'due' ORDER BY id DESC LIMIT 1
 """
 _LEASE = """
 UPDATE outbox_event SET leased_until = %s, attempts = attempts + 1

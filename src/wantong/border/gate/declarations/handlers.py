@@ -17,28 +17,19 @@ WAITING = (State.DECIDED, State.WAITING, State.HELD)
 
 
 @handler("gate.classify")
-def classify(event: Event) -> None:
-    steps.classify(event.payload["declaration_id"])
-
-
 @handler("gate.decide")
-def decide(event: Event) -> None:
-    steps.decide(event.payload["declaration_id"], event.payload.get("after", 0))
+def proceed(event: Event) -> None:
+    steps.proceed(event.payload["declaration_id"], event.payload["after"])
 
 
-@handler("gate.prepare")
-def prepare(event: Event) -> None:
-    steps.prepare(event.payload["declaration_id"])
+@handler("gate.release")
+def release(event: Event) -> None:
+    steps.release(event.payload["declaration_id"])
 
 
 @handler("gate.recall")
 def recall(event: Event) -> None:
     steps.recall_as(event.payload["declaration_id"], event.payload)
-
-
-@handler("gate.accept")
-def accept(event: Event) -> None:
-    receiving.accept(event.payload["declaration_id"])
 
 
 @handler("gate.term")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,6 +21,8 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 GATE = actors.system("gate")
+# until when its receipt is usually there: logged, and seen by witnesses
+WITNESSED = timedelta(milliseconds=600)
 LOGGED = frozenset(
     {"wait", "hold", "refuse", "abandon", "release", "recall", "deliver", "withdraw_person", "erase"}
 )
@@ -112,13 +115,13 @@ def cache(declaration: Declaration, projection: Projection) -> None:
     declaration.actions_count = projection.actions
 
 
-def then(declaration: Declaration, topic: str) -> None:
+def then(declaration: Declaration, topic: str, *, delay: timedelta = timedelta()) -> None:
     """What this gate does next with the declaration; in order for one declaration.
 
     ``after`` is how many actions there were: by it a step that is delivered twice knows that it has been done.
     """
     payload = {"declaration_id": str(declaration.id), "after": declaration.actions_count}
-    outbox.publish(topic, f"gate:{declaration.id}", payload)
+    outbox.publish(topic, f"gate:{declaration.id}", payload, delay=delay)
 
 
 def tell(declaration: Declaration, topic: str, **more: Any) -> None:

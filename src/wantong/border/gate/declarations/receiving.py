@@ -11,7 +11,7 @@ import datetime as dt
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,12 @@ from django.utils import timezone
 
 from wantong.border.gate.declarations import deliverable
 from wantong.border.gate.declarations.decision import DATA, Requirement, question
-from wantong.border.gate.declarations.ledger import GATE, do, find, get, lock, tell, then
+from wantong.border.gate.declarations.ledger import GATE, WITNESSED, do, find, fold_of, lock, tell, then
 from wantong.border.gate.declarations.models import (
     Declaration,
     Direction,
     Holding,
     Obligation,
-    State,
     Withdrawal,
 )
 from wantong.border.gate.declarations.problems import (
@@ -38,6 +37,7 @@ from wantong.border.gate.declarations.problems import (
     PayloadUnreadable,
     UnknownDeclaration,
 )
+from wantong.border.gate.declarations.workflow import Projection
 from wantong.border.gate.rules import RuleBase
 from wantong.ground import config, drafts, yamlfile
 from wantong.ground.actors import Actor
@@ -78,17 +78,17 @@ def requirements(
 # --- accept -----------------------------------------------------------------------------------------------------
 
 
-def accept(declaration_id: uuid.UUID | str) -> None:
-    """Store an import that nothing stands against: payload, obligations, the day on which it must go."""
-    seen = get(declaration_id)
-    if seen.state not in (State.DECIDED, State.WAITING, State.HELD):
+def accept(seen: Declaration, free: Callable[[Declaration, Projection], bool]) -> None:
+    """Store an import that is ``free`` to be used: payload, obligations, the day on which it must go."""
+    if not free(seen, fold_of(seen)):
         return
     blob = config.current().blobs / seen.payload_sha256
     _copy(Path(seen.path), blob)
     with transaction.atomic():
-        declaration, projection = lock(declaration_id)
-        if projection.state not in (State.DECIDED, State.WAITING, State.HELD) or projection.decision is None:
+        declaration, projection = lock(seen.id)
+        if not free(declaration, projection):
             return
+        assert projection.decision is not None
         waybill = declaration.waybill or {}
         holding = Holding.objects.create(
             declaration=declaration,
@@ -130,7 +130,7 @@ def accept(declaration_id: uuid.UUID | str) -> None:
         for early in declaration.withdrawals.all():
             _strike(holding, early)
         tell(declaration, "gate.released")
-        then(declaration, "gate.receipt")
+        then(declaration, "gate.receipt", delay=WITNESSED)
 
 
 def _text(kind: str) -> dict[str, str]:

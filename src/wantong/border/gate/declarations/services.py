@@ -20,7 +20,7 @@ from django.utils import timezone
 from wantong.border.gate.consent import services as consent
 from wantong.border.gate.declarations import counting, counts, deliverable, outgoing
 from wantong.border.gate.declarations.consignment import Consignment
-from wantong.border.gate.declarations.ledger import GATE, do, find, lock, tell, then
+from wantong.border.gate.declarations.ledger import GATE, WITNESSED, do, find, lock, tell, then
 from wantong.border.gate.declarations.models import Declaration, Direction, State
 from wantong.border.gate.declarations.problems import (
     ActIncomplete,
@@ -229,7 +229,7 @@ def delivered(actor: Actor, transfer_id: str, *, logged: str = "") -> Declaratio
         new = counts.count(year, list(persons), projection.decision["sensitive"])
     consent.left(declaration.transfer_id)
     do(declaration, projection, actor, "deliver", data={"counted": new}, logged=logged)
-    then(declaration, "gate.receipt")
+    then(declaration, "gate.receipt", delay=WITNESSED)
     return declaration
 
 

@@ -1,7 +1,7 @@
-"""How a declaration moves on by itself: classify, decide, settle, prepare. Each is one event of the outbox.
+"""How a declaration moves on by itself: classify, decide, release. One event of the outbox takes it as far as it goes.
 
 Every step may be done twice and may die anywhere: it looks where the declaration stands, does its work outside the
-transaction where that is long, and commits the action with the next event.
+transaction where that is long, and commits the action with what it brings about.
 
 Locks are always taken in this order: sender's year, declaration, whitelist item, consent scope.
 """
@@ -50,6 +50,17 @@ from wantong.ground.actors import Actor
 from wantong.ground.outbox import services as outbox
 from wantong.ground.problems import Problem
 
+
+def proceed(declaration_id: uuid.UUID | str, after: int) -> None:
+    """Take a declaration that has been declared, or set going again, as far as it goes by itself.
+
+    It is decided unless that has been done since there were ``after`` actions.
+    """
+    classify(declaration_id)
+    decide(declaration_id, after)
+    release(declaration_id)
+
+
 # --- classify ---------------------------------------------------------------------------------------------------
 
 
@@ -82,14 +93,13 @@ def classify(declaration_id: uuid.UUID | str) -> None:
             return
         counts.board(declaration, dict.fromkeys(persons, ""), leaving=())
         do(declaration, projection, GATE, "classify", data={**found, "persons": len(persons)})
-        then(declaration, "gate.decide")
 
 
 # --- decide -----------------------------------------------------------------------------------------------------
 
 
 def decide(declaration_id: uuid.UUID | str, after: int = 0) -> None:
-    """Ask the rules, find out what must still happen, and wait, hold, refuse or go on to release.
+    """Ask the rules, find out what must still happen, and wait, hold or refuse unless it may be released.
 
     Nothing, if that has been done since there were ``after`` actions.
     """
@@ -109,7 +119,9 @@ def decide(declaration_id: uuid.UUID | str, after: int = 0) -> None:
         except Problem as problem:
             _refuse(declaration, projection, GATE, problem)
         else:
-            settle_locked(declaration, projection)
+            step, still_open = _step(declaration, projection)
+            if step != "release":
+                _stop(declaration, projection, step, still_open)
 
 
 def settle(declaration_id: uuid.UUID | str) -> None:
@@ -165,7 +177,7 @@ def settle_locked(declaration: Declaration, projection: Projection) -> None:
     """As :func:`settle`, for a declaration that the caller has locked."""
     step, still_open = _step(declaration, projection)
     if step == "release":
-        then(declaration, "gate.prepare" if declaration.direction == Direction.EXPORT else "gate.accept")
+        then(declaration, "gate.release")
     else:
         _stop(declaration, projection, step, still_open)
 
@@ -278,18 +290,32 @@ def _permitted(declaration: Declaration) -> set[str]:
 # --- release ----------------------------------------------------------------------------------------------------
 
 
-def prepare(declaration_id: uuid.UUID | str) -> None:
-    """Make the parcel and release it, if by now everything is (still) there.
+def release(declaration_id: uuid.UUID | str) -> None:
+    """Make the parcel of an export and release it, store an import, if by now everything is (still) there.
 
     Raises outbox.Retry if the declaration moved on while the parcel was being made.
     """
     seen = get(declaration_id)
+    if seen.direction == Direction.EXPORT:
+        _prepare(seen)
+    else:
+        receiving.accept(seen, _free)
+
+
+def _free(declaration: Declaration, projection: Projection) -> bool:
+    """Whether it is decided and nothing is open."""
+    if projection.state not in _OPEN or projection.decision is None:
+        return False
+    return _step(declaration, projection)[0] == "release"
+
+
+def _prepare(seen: Declaration) -> None:
     projection = fold_of(seen)
     if projection.state not in _OPEN or projection.decision is None:
         return
     item = _item(seen, projection)
     if item is None or _step(seen, projection)[0] != "release":
-        settle(declaration_id)
+        settle(seen.id)
         return
     permitted = _permitted(seen) if projection.decision["on_consent"] else None
     folder = config.current().outgoing
@@ -298,7 +324,7 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
         made = _make(seen, projection, item, permitted, draft)
         with transaction.atomic():
             year = _year(seen)
-            declaration, now = lock(declaration_id)
+            declaration, now = lock(seen.id)
             if now.actions != projection.actions or declaration.generation != seen.generation:
                 raise outbox.Retry("the declaration moved on while its parcel was made", AT_ONCE)
             # the day and the counts may have changed since the decision, the whitelist and consents since the
@@ -325,7 +351,7 @@ def prepare(declaration_id: uuid.UUID | str) -> None:
             outgoing.publish(folder, declaration.transfer_id, draft)
     except Problem as problem:
         with transaction.atomic():
-            declaration, now = lock(declaration_id)
+            declaration, now = lock(seen.id)
             if now.state in _OPEN:
                 _refuse(declaration, now, GATE, problem)
     finally:
