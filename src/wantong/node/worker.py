@@ -28,13 +28,16 @@ SHOW_LIFE = 5.0
 
 
 class Desk:
-    """The threads that deliver: each takes an event, and goes on with its key as long as that has more to do."""
+    """The threads that deliver: each takes an event, goes on with its key as long as that has more to do, and then with
+    whatever else is due."""
 
     def __init__(self, threads: int, go_on: Callable[[], bool]) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="outbox")
         self._go_on = go_on
         self._lock = threading.Lock()
         self._free = threads
+        self._called = False  # while nobody was free
+        self._until = 0.0  # when hand_out will be called at the latest, by time.monotonic
         self._delivering: dict[int, int] = {}  # thread → event
         self._lost: set[int] = set()  # events of which nobody could store what came of them
         self._ahead = _lead()
@@ -46,12 +49,18 @@ class Desk:
         self._catch_up()
         with self._lock:
             free, delivering = self._free, list(self._delivering.values())
+            self._called = not free
+        pause = LONGEST_SLEEP
         if free:
-            for event in services.lease(free, delivering):
+            taken = services.take(free, delivering)
+            for event in taken.events:
                 with self._lock:
                     self._free -= 1
                 self._pool.submit(self._deliver, event)
-        return min(services.time_to_next() or LONGEST_SLEEP, LONGEST_SLEEP)
+            if taken.wait is not None:
+                pause = min(taken.wait, LONGEST_SLEEP)
+        self._until = time.monotonic() + pause.total_seconds()
+        return pause
 
     def _catch_up(self) -> None:
         """Free what would wait for a lease that nobody holds, or for an hour that a wrong clock has named."""
@@ -74,21 +83,38 @@ class Desk:
 
         thread = threading.get_ident()
         at = event.id
+        following: Event | None = event
         try:
             close_old_connections()
-            for going in services.deliver_key(event, self._go_on):
-                at = self._delivering[thread] = going.id
+            while following is not None:
+                for going in services.deliver_key(following, self._go_on):
+                    at = self._delivering[thread] = going.id
+                following = self._another() if self._go_on() else None
         except Exception:
             # what came of it is not stored: it comes again as soon as something can be stored
             logger.exception("worker.database")
             with self._lock:
                 self._lost.add(at)
+                self._called = True
             connection.close()
         finally:
             with self._lock:
                 self._delivering.pop(thread, None)
                 self._free += 1
-            services.wake()  # there may be more than there were threads for, or a later time to look again
+                called, self._called = self._called, False
+            if called:
+                services.wake()
+
+    def _another(self) -> Event | None:
+        """An event for a thread that is done with its key."""
+        from wantong.ground.outbox import services
+
+        with self._lock:
+            delivering = list(self._delivering.values())
+        taken = services.take(1, delivering)
+        if taken.wait is not None and time.monotonic() + taken.wait.total_seconds() < self._until:
+            services.wake()
+        return taken.events[0] if taken.events else None
 
     def close(self) -> None:
         """Return when what is being delivered has been."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from wantong.ground.outbox import services
 from wantong.ground.outbox.models import Event, State
+from wantong.node.worker import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,11 +95,11 @@ def test_one_thread_goes_on_with_a_key_as_long_as_it_has_something_due(node, han
             services.publish("t", "b", {"n": 9})
 
     services.publish("t", "a", {"n": 1})
-    (first,) = services.lease()
-    assert services.lease() == [], "nobody else gets it"
+    (first,) = services.take().events
+    assert services.take().events == [], "nobody else gets it"
     assert [event.payload["n"] for event in services.deliver_key(first)] == [1, 2]
     assert seen == [1, 2], "not what is due later, nor what is another key's"
-    assert [event.payload["n"] for event in services.lease()] == [9]
+    assert [event.payload["n"] for event in services.take().events] == [9]
 
 
 def test_one_thread_does_not_go_on_past_a_failure_nor_when_it_shall_stop(node, handlers):
@@ -106,13 +107,14 @@ def test_one_thread_does_not_go_on_past_a_failure_nor_when_it_shall_stop(node, h
     services.handler("works")(lambda event: None)
     for topic, key in (("fails", "a"), ("works", "a"), ("works", "b"), ("works", "b")):
         services.publish(topic, key, {})
-    failing, stopped = services.lease()
+    failing, stopped = services.take().events
     assert list(services.deliver_key(failing)) == [failing]
     assert list(services.deliver_key(stopped, go_on=lambda: False)) == [stopped]
     states = Event.objects.order_by("id").values_list("state", "leased_until")
     assert list(states) == [(State.DUE, None), (State.DUE, None), (State.DONE, None), (State.DUE, None)]
-    assert services.time_to_next() > services.FIRST_RETRY / 4, "until the failed one comes again"
-    assert [event.key for event in services.lease()] == ["b"], "the one after the failed one waits with it"
+    taken = services.take()
+    assert [event.key for event in taken.events] == ["b"], "the one after the failed one waits with it"
+    assert taken.wait > services.FIRST_RETRY / 4, "until the failed one comes again"
 
 
 def test_the_worker_is_woken_for_what_no_thread_will_look_for(node, handlers, monkeypatch):
@@ -130,7 +132,7 @@ def test_the_worker_is_woken_for_what_no_thread_will_look_for(node, handlers, mo
             assert woken == [0, 1, 2]
 
     services.publish("t", "a", {"first": True})
-    (event,) = services.lease()
+    (event,) = services.take().events
     assert len(list(services.deliver_key(event))) == 2
     assert Event.objects.filter(last_error="").count() == 4
 
@@ -139,7 +141,6 @@ def test_an_event_published_while_its_key_comes_to_an_end_is_not_left_lying(node
     """Whoever looks for it before the one in front is stored as over finds nothing; so the thread looks once more."""
     services.handler("t")(lambda event: None)
     services.publish("t", "a", {})
-    (event,) = services.lease()
     look, looks = services._next, []
 
     def meanwhile(key):
@@ -150,7 +151,77 @@ def test_an_event_published_while_its_key_comes_to_an_end_is_not_left_lying(node
         return look(key)
 
     monkeypatch.setattr(services, "_next", meanwhile)
-    assert len(list(services.deliver_key(event))) == 2
+    desk = Desk(1, lambda: len(looks) < 2)
+    desk.hand_out()
+    desk.close()
+    assert set(Event.objects.values_list("state", flat=True)) == {State.DONE}
+
+
+def test_a_thread_that_is_done_goes_on_with_what_nobody_was_free_for(node, handlers):
+    seen = []
+    services.handler("t")(lambda event: seen.append(event.key))
+    for key in "abc":
+        services.publish("t", key, {})
+    desk = Desk(1, lambda: True)
+    desk.hand_out()
+    desk.close()
+    assert seen == ["a", "b", "c"]
+
+
+def test_one_delivery_does_for_all_that_wait_together(node, handlers, monkeypatch):
+    monkeypatch.setattr(services, "TOGETHER", set())
+    seen = []
+
+    @services.handler("t", together=True)
+    def handle(event):
+        seen.append((event.payload["n"], event.attempts))
+        if event.attempts == 1:
+            services.publish("t", "a", {"n": 4})
+            raise services.Retry("not yet")
+
+    for n in (1, 2, 3):
+        services.publish("t", "a", {"n": n})
+    services.publish("t", "b", {"n": 9})
+    services.drain()
+    assert [at for at in seen if at[0] != 9] == [(3, 1), (4, 2)], (
+        "the newest stands for all, also for later ones"
+    )
+    assert set(Event.objects.values_list("state", flat=True)) == {State.DONE}
+
+
+def test_what_came_while_it_was_done_is_done_again(node, handlers, monkeypatch):
+    monkeypatch.setattr(services, "TOGETHER", set())
+    seen = []
+
+    @services.handler("t", together=True)
+    def handle(event):
+        seen.append(event.payload["n"])
+        if event.payload["n"] == 1:
+            services.publish("t", "a", {"n": 2})
+
+    services.publish("t", "a", {"n": 1})
+    services.drain()
+    assert seen == [1, 2]
+
+
+def test_last_words_are_stored_with_the_end_or_not_at_all(node, handlers):
+    fails = [True]
+
+    def words(event):
+        services.publish("said", "a", {})
+        if fails.pop():
+            fails.append(False)
+            raise RuntimeError("at the last moment")
+
+    services.handler("t")(lambda event: lambda: words(event))
+    services.handler("said")(lambda event: None)
+    services.publish("t", "a", {})
+    services.run_due()
+    assert not Event.objects.filter(topic="said").exists()
+    (event,) = Event.objects.all()
+    assert (event.state, event.attempts) == (State.DUE, 1) and "last moment" in event.last_error
+    services.drain()
+    assert [e.topic for e in Event.objects.filter(state=State.DONE).order_by("id")] == ["t", "said"]
 
 
 def test_backoff_doubles_and_is_bounded():

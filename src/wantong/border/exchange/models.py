@@ -71,6 +71,7 @@ class Process(models.Model):
     pid = models.CharField(primary_key=True, max_length=80)
     role = models.CharField(max_length=8, help_text="ours: provider or consumer")
     peer = models.ForeignKey("trust.Peer", on_delete=models.PROTECT)
+    peer_id: int
     counterpart_pid = models.CharField(max_length=300, blank=True)
     address = models.CharField(max_length=600, help_text="base address to which the peer wants his messages")
     state = models.CharField(

@@ -72,7 +72,7 @@ def advance(process: Process, kind: str, sender: str, message: Mapping[str, Any]
         _negotiation_effects(process, kind, message)
     elif isinstance(process, Transfer):
         _transfer_effects(process, kind, sender, message)
-    process.save()
+    process.save(force_insert=process._state.adding)
     signals.moved.send(type(process), process=process)
 
 
@@ -93,7 +93,7 @@ def into_force(process: Negotiation, *, logged: bool = False) -> None:
         defaults={
             "negotiation": process,
             "role": process.role,
-            "peer": process.peer,
+            "peer_id": process.peer_id,
             "dataset_id": process.dataset_id,
             "policy": process.agreement,
             "title": process.title,
@@ -137,6 +137,8 @@ def lock(model: type[P], pid: str, peer: Peer | None = None) -> P | None:
     """The row, locked until the transaction ends; None if there is none (of this peer)."""
     rows = model._default_manager.select_for_update().filter(pid=pid)
     found: P | None = (rows.filter(peer=peer) if peer else rows).first()
+    if found is not None and peer is not None:
+        found.peer = peer
     return found
 
 

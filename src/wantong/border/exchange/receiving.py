@@ -62,7 +62,6 @@ def begin(caller: Caller, family: str, message: Mapping[str, Any]) -> Answer:
             if answer := known():
                 return answer
             process = make(caller.peer, role, theirs, message)
-            process.save(force_insert=True)
             advance(process, kind, sender, message)
             answer = Answer(201, state_of(process))
             _journal(process, caller, kind, message, answer)

@@ -46,11 +46,11 @@ def next_move(process: Process) -> None:
     """Let the node's conduct look at the new state of a locked process: now, or after what waits to be sent."""
     if is_final(process):
         return
-    if conduct.current().delay or _waiting(process):
+    if conduct.current().delay or (waiting := _waiting(process)):
         payload = {"family": family_of(process), "pid": process.pid, "version": process.version}
         outbox.publish("exchange.act", process.pid, payload)
     else:
-        _move(process)
+        _move(process, waiting)
 
 
 def act(event: Event) -> None:
@@ -61,13 +61,13 @@ def act(event: Event) -> None:
             _move(process)
 
 
-def _move(process: Process) -> None:
+def _move(process: Process, waiting: bool | None = None) -> None:
     chosen = conduct.current()
     assert isinstance(process, Negotiation | Transfer)
     move = chosen.negotiation(process) if isinstance(process, Negotiation) else chosen.transfer(process)
     match move:
         case conduct.Send():
-            queue(process, move)
+            queue(process, move, waiting)
         case conduct.Wait(reason):
             process.waiting_for = reason
             process.save(update_fields=["waiting_for", "updated_at"])
@@ -77,28 +77,29 @@ def _move(process: Process) -> None:
             outbox.publish("exchange.fetch", process.pid, {"pid": process.pid})
 
 
-def queue(process: Process, move: conduct.Send) -> Message:
+def queue(process: Process, move: conduct.Send, waiting: bool | None = None) -> Message:
     """Put a message of ours at the end of a locked process's queue, in the caller's transaction.
 
-    If nothing is before it, the process is in its new state when this returns.
+    If nothing is before it, the process is in its new state when this returns. ``waiting``: whether something is, if
+    the caller knows.
     """
-    delay = conduct.current().delay
-    begins = move.kind in BEGINNING
-    leaves = not delay and (begins or bool(process.counterpart_pid)) and not _waiting(process)
-    message = Message.objects.create(
+    message = Message(
         id=str(uuid.uuid4()),
         family=family_of(process),
         pid=process.pid,
-        peer=process.peer,
+        peer_id=process.peer_id,
         outgoing=True,
         kind=move.kind,
         body=dict(move.content or {}) | ({"reason": [move.reason]} if move.reason else {}),
         status=Status.QUEUED,
     )
+    delay = conduct.current().delay
     # before what follows from the new state
     outbox.publish("dsp.send", process.pid, {"message": message.id}, delay=delay)
-    if leaves:
+    known = move.kind in BEGINNING or process.counterpart_pid
+    if known and not delay and not (_waiting(process) if waiting is None else waiting):
         _leave(message, process)
+    message.save(force_insert=True)
     return message
 
 
@@ -109,13 +110,14 @@ def _waiting(process: Process) -> bool:
 
 def send(event: Event) -> Callable[[], None] | None:
     """Deliver one queued message; safe to repeat at any point. Returns what is to be stored when it is over."""
-    message = Message.objects.select_related("peer").get(id=event.payload["message"])
+    message = Message.objects.get(id=event.payload["message"])
     model = FAMILIES[message.family].model
     if message.status == Status.QUEUED:
         with transaction.atomic():
             locked = lock(model, message.pid)
             assert locked is not None
             _leave(message, locked)
+            message.save(update_fields=["body", "status"])
     if message.status != Status.SENDING:
         return None
     process: Process = model._default_manager.select_related("peer").get(pid=message.pid)
@@ -152,7 +154,6 @@ def _leave(message: Message, process: Process) -> None:
         message.status = Status.DROPPED
     else:
         message.body, message.status = body, Status.SENDING
-    message.save(update_fields=["body", "status"])
 
 
 def _body(process: Process, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -115,28 +115,33 @@ def look_around() -> None:
         look()
 
 
-def lease(limit: int = 64, besides: Collection[int] = ()) -> list[Event]:
-    """Take for delivery what may be delivered now: the first waiting event of each key, if it is due.
+class Taken(NamedTuple):
+    """Events that were leased, and how long until more is due than there is now; None if nothing waits."""
+
+    events: list[Event]
+    wait: timedelta | None
+
+
+def take(limit: int = 64, besides: Collection[int] = ()) -> Taken:
+    """Lease what may be delivered now, ``limit`` at most: the first waiting event of each key, if it is due.
 
     Nobody else gets them for :data:`LEASE`. ``besides``: ids that are being delivered here already.
     """
     now = timezone.now()
-    found = [event for event in _events(_DUE, now, now, limit) if event.id not in besides]
+    found: list[Event] = []
+    wait: timedelta | None = None
+    for *event, at in _rows(_HEADS, now, limit + len(besides) + 1):
+        if event[0] in besides:
+            continue
+        available = at if at.tzinfo else at.replace(tzinfo=UTC)  # SQLite knows no zones
+        if available > now or len(found) == limit:
+            wait = max(available - now, timedelta())
+            break
+        found.append(_event(*event))
     if not found:
-        return []
+        return Taken([], wait)
     with transaction.atomic():
-        return [event for event in found if _lease(event, now)]
-
-
-def time_to_next() -> timedelta | None:
-    """How long until a waiting event becomes due that is not due yet; None if there is none."""
-    now = timezone.now()
-    ((at,),) = _rows(
-        "SELECT min(available_at) FROM outbox_event WHERE state = 'due' AND available_at > %s", now
-    )
-    if isinstance(at, str):  # SQLite has no type for times
-        at = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    return None if at is None else at - now
+        return Taken([event for event in found if _lease(event, now)], wait)
 
 
 def release_leases(events: Collection[int] | None = None) -> None:
@@ -164,7 +169,7 @@ def clock_went_back() -> int:
 
 def run_due(pool: ThreadPoolExecutor | None = None, limit: int = 64) -> int:
     """Deliver what is due now, one event a key; with ``pool``, keys side by side. Returns how many were tried."""
-    events = lease(limit)
+    events = take(limit).events
     if pool is None:
         for event in events:
             deliver(event)
@@ -202,9 +207,7 @@ def deliver_key(event: Event, go_on: Callable[[], bool] = lambda: True) -> Itera
     going: Event | None = event
     while going is not None:
         yield going
-        following = _end(_handle(going), go_on)
-        # once more, for one whose publisher has woken the worker while this one still stood before it
-        going = following.event or (_next(going.key) if following.may_be else None)
+        going = _end(_handle(going), go_on)
 
 
 @dataclass(frozen=True)
@@ -216,13 +219,6 @@ class _Outcome:
     upto: int
     values: dict[str, Any]
     finish: Callable[[], None] | None = None
-
-
-class _Following(NamedTuple):
-    """The next event of a key, leased; whether there may be one."""
-
-    event: Event | None
-    may_be: bool
 
 
 def _handle(event: Event) -> _Outcome:
@@ -266,8 +262,8 @@ def _failed(event: Event, error: Exception) -> _Outcome:
     return _Outcome(event, event.id, later)
 
 
-def _end(outcome: _Outcome, go_on: Callable[[], bool] = lambda: False) -> _Following:
-    """Store what came of a delivery; what follows, if it may go on at once."""
+def _end(outcome: _Outcome, go_on: Callable[[], bool] = lambda: False) -> Event | None:
+    """Store what came of a delivery; the next event of the key, leased, if one is due and it may go on at once."""
     event = outcome.event
     _delivering.key = event.key
     try:
@@ -285,22 +281,20 @@ def _end(outcome: _Outcome, go_on: Callable[[], bool] = lambda: False) -> _Follo
         return _store(outcome, go_on)
 
 
-def _store(outcome: _Outcome, go_on: Callable[[], bool]) -> _Following:
+def _store(outcome: _Outcome, go_on: Callable[[], bool]) -> Event | None:
     event = outcome.event
     ended = Event.objects.filter(id=event.id)
     if outcome.upto > event.id:
         ended = Event.objects.filter(key=event.key, topic=event.topic, state=State.DUE, id__lte=outcome.upto)
     ended.update(**outcome.values)
     more = outcome.values["state"] != State.DUE and go_on()
-    return _Following(_next(event.key) if more else None, more)
+    return _next(event.key) if more else None
 
 
 def _newest(event: Event) -> Event:
     """The newest waiting event of the same key and topic, as an attempt of ``event``."""
-    ((number, payload),) = _rows(_NEWEST, event.key, event.topic) or [(event.id, json.dumps(event.payload))]
-    return Event(
-        id=number, topic=event.topic, key=event.key, payload=json.loads(payload), attempts=event.attempts
-    )
+    rows = _rows(_NEWEST, event.key, event.topic)
+    return _event(rows[0][0], event.topic, event.key, rows[0][1], event.attempts) if rows else event
 
 
 def _over(state: State, reason: str) -> dict[str, Any]:
@@ -310,7 +304,8 @@ def _over(state: State, reason: str) -> dict[str, Any]:
 def _next(key: str) -> Event | None:
     """The first waiting event of ``key``, leased; None if there is none that is due."""
     now = timezone.now()
-    return next((event for event in _events(_FIRST, key, now, now) if _lease(event, now)), None)
+    events = (_event(*row) for row in _rows(_FIRST, key, now, now))
+    return next((event for event in events if _lease(event, now)), None)
 
 
 def _lease(event: Event, now: datetime) -> bool:
@@ -322,11 +317,11 @@ def _lease(event: Event, now: datetime) -> bool:
 
 
 # Written out, for the worker asks after everything that happens, and to build a query takes longer than to answer it.
-_DUE = """
-SELECT id, topic, key, payload, attempts FROM outbox_event AS e
-WHERE state = 'due' AND available_at <= %s AND (leased_until IS NULL OR leased_until <= %s)
+_HEADS = """
+SELECT id, topic, key, payload, attempts, available_at FROM outbox_event AS e
+WHERE state = 'due' AND (leased_until IS NULL OR leased_until <= %s)
   AND NOT EXISTS (SELECT 1 FROM outbox_event AS x WHERE x.key = e.key AND x.id < e.id AND x.state = 'due')
-ORDER BY id LIMIT %s
+ORDER BY available_at, id LIMIT %s
 """
 _FIRST = """
 SELECT id, topic, key, payload, attempts FROM outbox_event
@@ -342,11 +337,8 @@ WHERE id = %s AND state = 'due' AND (leased_until IS NULL OR leased_until <= %s)
 """
 
 
-def _events(sql: str, *values: Any) -> list[Event]:
-    return [
-        Event(id=number, topic=topic, key=key, payload=json.loads(payload), attempts=attempts)
-        for number, topic, key, payload, attempts in _rows(sql, *values)
-    ]
+def _event(number: int, topic: str, key: str, payload: str, attempts: int) -> Event:
+    return Event(id=number, topic=topic, key=key, payload=json.loads(payload), attempts=attempts)
 
 
 def _rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -29,8 +29,11 @@ def near(sender: str, on: dt.date | None = None) -> tuple[Nearing, ...]:
 def lock_year(sender: str) -> SenderYear:
     """This year's row of ``sender``, locked until the end of the transaction: who counts goes one after the other."""
     year = timezone.localdate().year
-    SenderYear.objects.get_or_create(sender=sender, year=year)
-    return SenderYear.objects.select_for_update().get(sender=sender, year=year)
+    rows = SenderYear.objects.select_for_update().filter(sender=sender, year=year)
+    if (found := rows.first()) is None:
+        SenderYear.objects.get_or_create(sender=sender, year=year)
+        found = rows.get()
+    return found
 
 
 def with_transfer(year: SenderYear, declaration: Declaration, sensitive: bool) -> Counts:

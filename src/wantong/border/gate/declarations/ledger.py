@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from wantong.border.gate.declarations.models import Action, Declaration
@@ -31,8 +32,12 @@ LOGGED = frozenset(
 
 def get(declaration_id: uuid.UUID | str) -> Declaration:
     """Raises UnknownDeclaration."""
+    return _the(Declaration.objects.all(), declaration_id)
+
+
+def _the(rows: QuerySet[Declaration], declaration_id: uuid.UUID | str) -> Declaration:
     try:
-        return Declaration.objects.get(id=declaration_id)
+        return rows.get(id=declaration_id)
     except (Declaration.DoesNotExist, ValidationError):
         raise UnknownDeclaration(declaration=str(declaration_id)[:64]) from None
 
@@ -48,7 +53,7 @@ def find(transfer_id: str, direction: str) -> Declaration:
 def lock(declaration_id: uuid.UUID | str) -> tuple[Declaration, Projection]:
     """The declaration with its projection, until the end of the transaction nobody else's. Raises UnknownDeclaration."""
     assert connection.in_atomic_block
-    declaration = Declaration.objects.select_for_update().get(id=get(declaration_id).id)
+    declaration = _the(Declaration.objects.select_for_update(), declaration_id)
     return declaration, fold_of(declaration)
 
 

@@ -56,17 +56,17 @@ def proceed(declaration_id: uuid.UUID | str, after: int) -> None:
 
     It is decided unless that has been done since there were ``after`` actions.
     """
-    classify(declaration_id)
-    decide(declaration_id, after)
+    declaration = get(declaration_id)
+    _classify(declaration)
+    _decide(declaration, after)
     release(declaration_id)
 
 
 # --- classify ---------------------------------------------------------------------------------------------------
 
 
-def classify(declaration_id: uuid.UUID | str) -> None:
+def _classify(declaration: Declaration) -> None:
     """Read the payload: is it the one that was declared, what is in it, whose data is it?"""
-    declaration = get(declaration_id)
     if declaration.state != State.DECLARED:
         return
     path = Path(declaration.path)
@@ -83,12 +83,12 @@ def classify(declaration_id: uuid.UUID | str) -> None:
             persons = set(consent.commitments(identifiers).values())
     except Problem as problem:
         with transaction.atomic():
-            declaration, projection = lock(declaration_id)
+            declaration, projection = lock(declaration.id)
             if projection.state == State.DECLARED:
                 _refuse(declaration, projection, GATE, problem)
         return
     with transaction.atomic():
-        declaration, projection = lock(declaration_id)
+        declaration, projection = lock(declaration.id)
         if projection.state != State.DECLARED:
             return
         counts.board(declaration, dict.fromkeys(persons, ""), leaving=())
@@ -98,17 +98,17 @@ def classify(declaration_id: uuid.UUID | str) -> None:
 # --- decide -----------------------------------------------------------------------------------------------------
 
 
-def decide(declaration_id: uuid.UUID | str, after: int = 0) -> None:
+def _decide(seen: Declaration, after: int) -> None:
     """Ask the rules, find out what must still happen, and wait, hold or refuse unless it may be released.
 
     Nothing, if that has been done since there were ``after`` actions.
     """
     with transaction.atomic():
-        year = _year(get(declaration_id))
-        declaration, projection = lock(declaration_id)
+        year = _year(seen)
+        declaration, projection = lock(seen.id)
         if projection.state not in _OPEN:
             return
-        if after and declaration.actions.filter(act="decide", number__gt=after).exists():
+        if declaration.actions.filter(act="decide", number__gt=after).exists():
             return
         try:
             if declaration.direction == Direction.EXPORT:
