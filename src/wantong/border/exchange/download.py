@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -129,21 +130,23 @@ def fetch(
 
 
 class _Keeper:
-    """Verifies one chunk in a thread of its own while the one before it is written and the next one arrives.
+    """Verifies chunks in threads of their own while others arrive, and writes them in their order.
 
-    Two chunks of memory in all. What has been written goes to the disk meanwhile, so that little is left to wait for
-    in the end.
+    What has been written goes to the disk meanwhile, so that little is left to wait for in the end.
     """
 
     FLUSH = 64 << 20
+    MEMORY = 8 << 20  # for chunks that are being verified, unless two need more
+    THREADS = 2
 
     def __init__(self, manifest: Manifest, file: io.FileIO, on_chunk: Callable[[int], None]) -> None:
         self._manifest, self._file, self._on_chunk = manifest, file, on_chunk
-        self._hashing, self._flushing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._under_way: tuple[int, memoryview, Future[bool]] | None = None
+        self._hashing, self._flushing = ThreadPoolExecutor(self.THREADS), ThreadPoolExecutor(1)
+        self._under_way: deque[tuple[int, memoryview, Future[bool]]] = deque()
         self._flushed: Future[None] | None = None
         self._unflushed = 0
-        self._buffers = [bytearray(manifest.chunk_size) for _ in range(2)]
+        most = max(2, self.MEMORY // manifest.chunk_size)
+        self._free = [bytearray(manifest.chunk_size) for _ in range(min(most, len(manifest.chunks)))]
 
     def __enter__(self) -> _Keeper:
         return self
@@ -156,33 +159,36 @@ class _Keeper:
         self._flushing.shutdown()
 
     def room(self, length: int) -> memoryview:
-        """Where the next chunk may be put."""
-        self._buffers.reverse()
-        return memoryview(self._buffers[0])[:length]
+        """Where the next chunk may be put. Raises Lie, OSError."""
+        if not self._free:
+            self._keep_first()
+        return memoryview(self._free.pop())[:length]
 
     def keep(self, index: int, data: memoryview) -> None:
-        """Begin to verify a chunk, and write the one before it. Raises Lie, OSError."""
-        before = self._verified()
-        self._under_way = index, data, self._hashing.submit(self._manifest.is_chunk, index, data)
-        self._write(before)
+        """Begin to verify a chunk, and write those before it that are verified. Raises Lie, OSError."""
+        self._under_way.append((index, data, self._hashing.submit(self._manifest.is_chunk, index, data)))
+        while self._under_way and self._under_way[0][2].done():
+            self._keep_first()
 
     def settle(self) -> None:
         """Return when all that was given is verified and written. Raises Lie, OSError."""
-        self._write(self._verified())
+        while self._under_way:
+            self._keep_first()
         self._synced()
 
-    def _verified(self) -> tuple[int, memoryview] | None:
-        if self._under_way is None:
-            return None
-        (index, data, right), self._under_way = self._under_way, None
-        if not right.result():
-            raise Lie(f"chunk {index} has not the digest that the manifest promised")
-        return index, data
+    def _keep_first(self) -> None:
+        index, data, right = self._under_way.popleft()
+        try:
+            if not right.result():
+                raise Lie(f"chunk {index} has not the digest that the manifest promised")
+            self._write(index, data)
+        except BaseException:
+            self._under_way.clear()  # nothing may stand where this one should
+            raise
+        assert isinstance(data.obj, bytearray)
+        self._free.append(data.obj)
 
-    def _write(self, chunk: tuple[int, memoryview] | None) -> None:
-        if chunk is None:
-            return
-        index, rest = chunk
+    def _write(self, index: int, rest: memoryview) -> None:
         self._unflushed += len(rest)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -209,7 +215,7 @@ def _fill(response: http.client.HTTPResponse, data: memoryview) -> None:
     while data:
         try:
             # readinto1, for the others wait until all is there, however slowly it drips
-            count = response.fp.readinto1(data[:PIECE])
+            count = response.fp.readinto1(data)
         except (OSError, http.client.HTTPException) as error:
             raise Cut(f"the connection broke: {type(error).__name__}") from None
         if not count:
