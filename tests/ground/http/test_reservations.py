@@ -11,7 +11,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import close_old_connections, connection, connections
+from django.db import OperationalError, close_old_connections, connection, connections
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
@@ -104,6 +105,24 @@ def test_who_was_too_slow_has_his_writes_taken_back_with_his_reservation(slow):
     thread.join(20)
     assert said[0].status_code == 409, "the other one's answer counts"
     assert made() == 1 and Idempotency(view)(post()).content == quick.content
+
+
+def test_a_failure_that_could_not_be_stored_does_not_keep_the_key(monkeypatch):
+    """On a full disk neither what was done nor that it failed can be written; who asks again need not wait for it."""
+
+    def full(*_):
+        raise OperationalError("database or disk is full")
+
+    view = Asking(full)
+    with monkeypatch.context() as disk, pytest.raises(OperationalError):
+        disk.setattr(QuerySet, "delete", full)
+        Idempotency(lambda request: HttpResponse(status=500))(post())
+    assert Answered.objects.get().status == 0, "the row says that it is held"
+    with pytest.raises(OperationalError):
+        Idempotency(view)(post())
+    view.asks = lambda: None
+    assert Idempotency(view)(post()).content == b"answer 2"
+    assert Idempotency(view)(post()).content == b"answer 2" and made() == 1
 
 
 @pytest.mark.parametrize("moment", ["asks", "wrote"])

@@ -10,7 +10,8 @@ other writer waiting too. A view that asks other nodes, or reads for long, says 
 
     nobody ── reserve ──▶ reserved ── begin … answer ──▶ answered
                  ▲            │
-                 └────────────┘  it failed, its process was killed (:func:`forget_reservations`), or RESERVED has passed
+                 └────────────┘  it failed, its process was killed (:func:`forget_reservations`), or RESERVED has passed;
+                                 if that cannot be stored (the disk is full), the process remembers it
 
 A second request with the key meanwhile is told to come back (409). Who lost his reservation by being slow has his
 writes rolled back with it: only one answers.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -39,6 +41,8 @@ KEPT = timedelta(days=2)
 # longer than any view waits for another node; a process that is killed and comes back does not wait for it
 RESERVED = timedelta(seconds=60)
 COME_BACK = 1  # seconds
+# holders who failed and could not even say so: their reservations stand for nothing
+_failed_unsaid: deque[str] = deque(maxlen=1000)
 
 _BEGIN_THEMSELVES: set[str] = set()
 _begin: ContextVar[Callable[[], None] | None] = ContextVar("begin", default=None)
@@ -126,6 +130,13 @@ class Idempotency:
         known = _reserve(key, asked, holder)
         if known is not None:
             return _again(known, asked)
+        try:
+            return self._held(request, key, holder)
+        except BaseException:
+            _failed_unsaid.append(holder)
+            raise
+
+    def _held(self, request: HttpRequest, key: str, holder: str) -> HttpResponse:
         mine = Answered.objects.filter(key=key, holder=holder, status=0)
         with ExitStack() as stack:
             begun = False
@@ -160,7 +171,7 @@ def _reserve(key: str, asked: str, holder: str) -> Answered | None:
             Answered.objects.create(key=key, **terms)
             return None
     except IntegrityError:
-        free = Q(reserved_until=None) | Q(reserved_until__lte=now)
+        free = Q(reserved_until=None) | Q(reserved_until__lte=now) | Q(holder__in=list(_failed_unsaid))
         if Answered.objects.filter(free, key=key, status=0, request=asked).update(**terms):
             return None
         # it may have failed and vanished in between: whoever asks again finds it free

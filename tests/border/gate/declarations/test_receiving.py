@@ -145,6 +145,22 @@ def test_another_answer_of_our_own_rules_is_held(sent):
     assert declaration.state == "held" and waiting(declaration) == {"question:route"}
 
 
+def test_what_a_person_holds_is_not_accepted_though_nothing_else_stands_against_it(sent, monkeypatch):
+    copy = receiving._copy
+
+    def held_meanwhile(source, target):
+        copy(source, target)
+        monkeypatch.setattr(receiving, "_copy", copy)
+        services.act(LEI, declaration.id, "hold", "let me look first")
+
+    monkeypatch.setattr(receiving, "_copy", held_meanwhile)
+    declaration = services.declare(SENDER, sent)
+    assert run(declaration).state == "held"
+    assert not Holding.objects.exists()
+    services.act(LEI, declaration.id, "resume", "it is as it should be")
+    assert run(declaration).state == "receipted"
+
+
 def test_a_withdrawal_strikes_one_persons_rows_once(sent, told):
     declaration = accepted(sent)
     header, *rows = read_csv(sent.path)
