@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wantong.node.settings")
 
-from benchmarks.exchange import bulk, catalogue, edc, growth, idle, negotiation, ours, reading
+from benchmarks.exchange import bulk, catalogue, edc, growth, idle, limit, negotiation, ours, reading
 from benchmarks.exchange.measuring import ratio, resident, table
 
 # iteration-wait-millis of EDC's state machines; it is 1000 as they come
@@ -80,6 +80,10 @@ def _negotiation(options: argparse.Namespace, folder: Path) -> Result:
     with options.pairs(folder / "sqlite") as pair:
         mine = _crossings(partial(negotiation.ours, pair), warm, counts)
     _show(rows, [negotiation.row("Wantong, SQLite", at_once, one) for at_once, one in mine.items()])
+    with limit.pair(folder) as running:
+        bare = _crossings(partial(limit.crossings, running), warm, counts)
+    name = "limit: the same messages, signed and durable, and nothing else"
+    _show(rows, [negotiation.row(name, at_once, one, mine[at_once]) for at_once, one in bare.items()])
     if options.postgresql:
         with (
             _databases(options.postgresql) as urls,

@@ -17,6 +17,7 @@ from wantong.border.gate.classification.marks import token
 from wantong.border.gate.classification.masking import ColumnsMissing as MaskColumnsMissing
 from wantong.border.gate.classification.masking import MaskReport, select
 from wantong.border.gate.classification.readers import ReadProblem
+from wantong.border.gate.declarations.known import Known
 from wantong.border.gate.declarations.problems import ColumnsMissing, PayloadMissing, PayloadUnreadable
 
 MEDIA_TYPES: Mapping[str, tuple[str, str]] = {
@@ -48,9 +49,20 @@ def digest(path: Path) -> tuple[str, int]:
     return whole.hexdigest(), size
 
 
-def header(path: Path, media_type: str) -> tuple[str, ...]:
-    """The column names. Raises PayloadMissing if there is not one row, PayloadUnreadable."""
+_headers: Known[tuple[str, ...]] = Known(most=1000)
 
+
+def header(path: Path, media_type: str, sha256: str = "") -> tuple[str, ...]:
+    """The column names; ``sha256`` is the payload's digest, if it is known.
+
+    Raises PayloadMissing if there is not one row, PayloadUnreadable.
+    """
+    if not sha256:
+        return _header(path, media_type)
+    return _headers.get((sha256, media_type), lambda: _header(path, media_type))
+
+
+def _header(path: Path, media_type: str) -> tuple[str, ...]:
     def stop(row: Mapping[str, str]) -> Never:
         raise _FirstRow(row)
 

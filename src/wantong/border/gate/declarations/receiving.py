@@ -48,7 +48,7 @@ from wantong.ground.outbox import services as outbox
 
 def check_columns(declaration: Declaration) -> None:
     """That the payload holds the agreed columns and no other. Raises ColumnsMissing, PayloadUnreadable."""
-    columns = deliverable.header(Path(declaration.path), declaration.media_type)
+    columns = deliverable.header(Path(declaration.path), declaration.media_type, declaration.payload_sha256)
     if missing := [name for name in declaration.fields if name not in columns]:
         raise ColumnsMissing(columns=", ".join(missing)[:500])
     if more := [name for name in columns if name not in declaration.fields]:

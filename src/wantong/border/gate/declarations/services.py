@@ -71,7 +71,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
         raise BadConsignment(field="retain_until", reason="it has passed")
     assess(consignment.facts, timezone.localdate())  # impossible facts are told now, not later
     sha256, size = deliverable.digest(consignment.path)
-    columns = deliverable.header(consignment.path, consignment.media_type)
+    columns = deliverable.header(consignment.path, consignment.media_type, sha256)
     wanted = [*consignment.fields, *filter(None, [consignment.subject_column])]
     if missing := [name for name in wanted if name not in columns]:
         raise ColumnsMissing(columns=", ".join(missing)[:500])

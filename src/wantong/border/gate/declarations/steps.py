@@ -76,7 +76,7 @@ def _classify(declaration: Declaration) -> None:
             raise PayloadDiffers()
         if declaration.direction == Direction.IMPORT:
             receiving.check_columns(declaration)
-        found = findings.look(path, declaration.fields, declaration.media_type)
+        found = findings.look(path, sha256, declaration.fields, declaration.media_type)
         persons: set[str] = set()
         if declaration.subject_column and declaration.direction == Direction.EXPORT:
             identifiers = deliverable.column(path, declaration.subject_column, declaration.media_type)
