@@ -40,7 +40,7 @@ class Desk:
         self._until = 0.0  # when hand_out will be called at the latest, by time.monotonic
         self._delivering: dict[int, int] = {}  # thread → event
         self._lost: set[int] = set()  # events of which nobody could store what came of them
-        self._ahead = _lead()
+        self._ahead = _lead()  # the most since hand_out was called
 
     def hand_out(self) -> timedelta:
         """Give threads what is due; how long until more is, if nobody calls before."""
@@ -72,7 +72,8 @@ class Desk:
             services.release_leases(lost)
             with self._lock:
                 self._lost -= lost
-        before, self._ahead = self._ahead, _lead()
+        with self._lock:
+            before, self._ahead = self._ahead, _lead()
         if before - self._ahead > services.CLOCK_TOLERANCE.total_seconds():
             logger.warning("worker.clock_went_back", events=services.clock_went_back())
 
@@ -89,6 +90,8 @@ class Desk:
             while following is not None:
                 for going in services.deliver_key(following, self._go_on):
                     at = self._delivering[thread] = going.id
+                    self._look_at_the_clock()
+                self._look_at_the_clock()
                 following = self._another() if self._go_on() else None
         except Exception:
             # what came of it is not stored: it comes again as soon as something can be stored
@@ -104,6 +107,11 @@ class Desk:
                 called, self._called = self._called, False
             if called:
                 services.wake()
+
+    def _look_at_the_clock(self) -> None:
+        """Remember how far ahead it was: what has just been put off was put off by it."""
+        with self._lock:
+            self._ahead = max(self._ahead, _lead())
 
     def _another(self) -> Event | None:
         """An event for a thread that is done with its key."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from wantong.ground.outbox import services
 from wantong.ground.outbox.models import Event, State
+from wantong.node import worker
 from wantong.node.worker import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -166,6 +168,32 @@ def test_a_thread_that_is_done_goes_on_with_what_nobody_was_free_for(node, handl
     desk.hand_out()
     desk.close()
     assert seen == ["a", "b", "c"]
+
+
+def test_a_clock_that_was_ahead_only_while_a_thread_worked_is_noticed(node, handlers, monkeypatch):
+    now, seen = timezone.now(), []
+
+    @services.handler("t")
+    def handle(event):
+        seen.append(event.attempts)
+        if event.attempts == 1:
+            monkeypatch.setattr(timezone, "now", lambda: now + timedelta(hours=1))
+            monkeypatch.setattr(worker, "_lead", lambda: 3600.0)
+            raise services.Retry("not yet")
+
+    monkeypatch.setattr(worker, "_lead", lambda: 0.0)
+    services.publish("t", "a", {})
+    desk = Desk(1, lambda: True)
+    desk.hand_out()
+    deadline = time.monotonic() + 10
+    while desk._free == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    monkeypatch.setattr(worker, "_lead", lambda: 0.0)
+    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(seconds=5))
+    desk.hand_out()
+    desk.close()
+    assert seen == [1, 2]
 
 
 def test_one_delivery_does_for_all_that_wait_together(node, handlers, monkeypatch):
