@@ -39,7 +39,7 @@ from wantong.ground.problems import TYPE_BASE
 logger = structlog.get_logger(__name__)
 
 # what fits into the processor's own memory is sent faster than what does not
-PIECE = 256 << 10
+PIECE = 512 << 10
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 
 
