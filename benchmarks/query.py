@@ -248,15 +248,20 @@ async def load(port: int, token: str, people: int, arguments: argparse.Namespace
             "requests_per_cpu_second": round(statistics.median(cpu)) if cpu else None,
         }
     half = result["query"]["requests_per_second"] / 2
-    for name, path in paths.items():
-        taken = await paced(client, path, arguments.connections, max(half, 1), arguments.seconds * 2)
+    took: dict[str, list[list[float]]] = {name: [] for name in paths}
+    for _ in range(arguments.rounds):
+        for name, path in paths.items():
+            took[name].append(
+                await paced(client, path, arguments.connections, max(half, 1), arguments.seconds)
+            )
+    for name, each in took.items():
         result[name] |= {
             "half_load_per_second": round(half),
-            "p50_ms": round(quantile(taken, 0.5), 2),
-            "p99_ms": round(quantile(taken, 0.99), 2),
-            "slowest_ms": round(taken[-1] * 1000, 2),
+            "p50_ms": round(statistics.median(quantile(taken, 0.5) for taken in each), 2),
+            "p99_ms": round(statistics.median(quantile(taken, 0.99) for taken in each), 2),
+            "slowest_ms": round(max(taken[-1] for taken in each) * 1000, 2),
         }
-        asked += len(taken) if name == "query" else 0
+    asked += sum(map(len, took["query"]))
     result["answered"] = asked + sum(count for count, _, _ in rounds["query"])
     bare, query = (result[name]["requests_per_cpu_second"] for name in paths)
     result["ratio"] = round(query / bare, 2) if bare and query else None
