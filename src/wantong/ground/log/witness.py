@@ -95,6 +95,7 @@ class Accepted:
 
 
 Keep = Callable[[Accepted], Answer | None]
+"""Called with what may be cosigned: None, or the answer to give instead."""
 
 LogKeys = Mapping[str, tuple[VerifierKey, ...]]
 """The logs a witness knows: origin → the keys it trusts for that origin."""

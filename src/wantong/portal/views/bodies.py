@@ -24,8 +24,6 @@ from wantong.portal.services import ROLES, actor, role_required
 from wantong.portal.templatetags.wantong import language
 
 PER_PAGE = 20
-KEEPERS = ("operator", "approver")
-"""Who may change bodies and their people, as the services have it."""
 
 
 class NameForm(forms.Form):
@@ -114,7 +112,7 @@ def bodies(request: HttpRequest, as_json: bool = False) -> HttpResponse:
     who, posted = actor(request), request.method == "POST"
     form = BodyForm(request.POST if posted else None)
     if posted:
-        require(who, *KEEPERS)
+        require(who, *directory.KEEPERS)
         if form.is_valid():
             made = directory.add_body(who, form.cleaned_data["code"], form.name())
             name = i18n.say(made.name, language())
@@ -130,7 +128,7 @@ def bodies(request: HttpRequest, as_json: bool = False) -> HttpResponse:
         status=422 if form.errors else None,
         pages=shown,
         form=form,
-        may_keep=bool(who.roles & set(KEEPERS)),
+        may_keep=bool(who.roles & set(directory.KEEPERS)),
     )
 
 
@@ -140,7 +138,7 @@ def body(request: HttpRequest, code: str, as_json: bool = False) -> HttpResponse
     """One body and its people; who may, renames it."""
     who, posted = actor(request), request.method == "POST"
     if posted:
-        require(who, *KEEPERS)
+        require(who, *directory.KEEPERS)
     row = directory.body(code)
     form = NameForm(request.POST) if posted else None
     if form and form.is_valid():
@@ -151,7 +149,7 @@ def body(request: HttpRequest, code: str, as_json: bool = False) -> HttpResponse
 
 
 @require_POST
-@role_required(*KEEPERS)
+@role_required(*directory.KEEPERS)
 def members(request: HttpRequest, code: str) -> HttpResponse:
     """Somebody acts for a body from now on, or no longer."""
     who, row = actor(request), directory.body(code)
@@ -179,7 +177,7 @@ def _body(
     joining: MemberForm | None = None,
 ) -> HttpResponse:
     """One body; a form is there if it has been sent and cannot be taken."""
-    people, may_keep = _members(row), bool(actor(request).roles & set(KEEPERS))
+    people, may_keep = _members(row), bool(actor(request).roles & set(directory.KEEPERS))
     return page(
         request,
         "portal/sharing_body.html",

@@ -43,6 +43,8 @@ from wantong.ground.problems import Problem
 
 CODE = re.compile(r"[a-z0-9][a-z0-9.-]{1,79}")
 LONGEST_TEXT = 2000
+KEEPERS = ("operator", "approver")
+"""Who may change bodies and their people."""
 
 # --- bodies -----------------------------------------------------------------------------------------------------
 
@@ -50,7 +52,7 @@ LONGEST_TEXT = 2000
 @transaction.atomic
 def add_body(actor: Actor, code: str, name: Mapping[str, str]) -> Body:
     """A public body of this node, or a new name for one. Raises NotAllowed, BadBody."""
-    require(actor, "operator", "approver")
+    require(actor, *KEEPERS)
     if not CODE.fullmatch(code):
         raise BadBody(reason="a code is small letters, digits, dots and hyphens, 2 to 80 of them")
     _texts("name", name, BadBody)
@@ -61,7 +63,7 @@ def add_body(actor: Actor, code: str, name: Mapping[str, str]) -> Body:
 @transaction.atomic
 def add_member(actor: Actor, code: str, who: str) -> Member:
     """Let the operator ``who`` (``user:<name>``) act for a body. Raises NotAllowed, UnknownBody, BadBody."""
-    require(actor, "operator", "approver")
+    require(actor, *KEEPERS)
     if not who.startswith("user:") or not 5 < len(who) <= 200 or not who.isprintable():
         raise BadBody(reason="a member is user:<name>")
     made, new = Member.objects.get_or_create(body=body(code), actor=who)
@@ -78,7 +80,7 @@ def remove_member(actor: Actor, code: str, who: str) -> bool:
 
     Raises NotAllowed, UnknownBody.
     """
-    require(actor, "operator", "approver")
+    require(actor, *KEEPERS)
     gone, _ = Member.objects.filter(body=body(code), actor=stored(who)).delete()
     if gone:
         log.record(
