@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Never
@@ -17,7 +19,6 @@ from wantong.border.gate.classification.marks import token
 from wantong.border.gate.classification.masking import ColumnsMissing as MaskColumnsMissing
 from wantong.border.gate.classification.masking import MaskReport, select
 from wantong.border.gate.classification.readers import ReadProblem
-from wantong.border.gate.declarations.known import Known
 from wantong.border.gate.declarations.problems import ColumnsMissing, PayloadMissing, PayloadUnreadable
 
 MEDIA_TYPES: Mapping[str, tuple[str, str]] = {
@@ -49,25 +50,31 @@ def digest(path: Path) -> tuple[str, int]:
     return whole.hexdigest(), size
 
 
-_headers: Known[tuple[str, ...]] = Known(most=1000)
+@dataclass(frozen=True)
+class Payload:
+    """A payload as it is known: by its digest, wherever it lies."""
+
+    sha256: str
+    media_type: str
+    path: Path = field(compare=False)
 
 
 def header(path: Path, media_type: str, sha256: str = "") -> tuple[str, ...]:
-    """The column names; ``sha256`` is the payload's digest, if it is known.
+    """The column names; ``sha256`` is the payload's digest, if it is known: then it is read once.
 
     Raises PayloadMissing if there is not one row, PayloadUnreadable.
     """
-    if not sha256:
-        return _header(path, media_type)
-    return _headers.get((sha256, media_type), lambda: _header(path, media_type))
+    payload = Payload(sha256, media_type, path)
+    return _header(payload) if sha256 else _header.__wrapped__(payload)
 
 
-def _header(path: Path, media_type: str) -> tuple[str, ...]:
+@lru_cache(maxsize=1000)
+def _header(payload: Payload) -> tuple[str, ...]:
     def stop(row: Mapping[str, str]) -> Never:
         raise _FirstRow(row)
 
     try:
-        _read(path, media_type, stop)
+        _read(payload.path, payload.media_type, stop)
     except _FirstRow as first:
         return first.columns
     raise PayloadMissing(reason="no rows")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +12,39 @@ from django.utils import timezone
 
 from wantong.border.gate.classification import Finding, Report, scan
 from wantong.border.gate.declarations.decision import DATA
-from wantong.border.gate.declarations.known import Known
+from wantong.border.gate.declarations.deliverable import Payload
 from wantong.ground import yamlfile
 
 MINOR = "minor"
 """The class of GB/T 45574-2025 for persons under 14."""
 
 
-# what could not be read may be readable another time
-_reports: Known[Report] = Known(most=200, good=lambda report: not report.problems)
+class _Unread(Exception):
+    """Something could not be read, and may be another time: nothing to remember."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+
+@lru_cache(maxsize=200)
+def _scan(payload: Payload, name: str, day: date) -> Report:
+    # who is a minor changes from day to day
+    report = scan([payload.path], media_type=payload.media_type)
+    if report.problems:
+        raise _Unread(report)
+    return report
 
 
 def look(path: Path, sha256: str, fields: Collection[str], media_type: str) -> dict[str, Any]:
-    """Scan the payload at ``path``, whose digest is ``sha256``, and sum it up for ``fields``."""
-    # who is a minor changes from day to day
-    key = sha256, media_type, path.name, timezone.localdate()
-    return summary(_reports.get(key, lambda: scan([path], media_type=media_type)), fields)
+    """Scan the payload at ``path``, whose digest is ``sha256``, and sum it up for ``fields``.
+
+    A dataset that many ask for is scanned once a day and process, and not for each of them.
+    """
+    try:
+        report = _scan(Payload(sha256, media_type, path), path.name, timezone.localdate())
+    except _Unread as unread:
+        report = unread.report
+    return summary(report, fields)
 
 
 def certain(report: Report, fields: Collection[str]) -> list[Finding]:

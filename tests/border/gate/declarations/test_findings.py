@@ -1,47 +1,10 @@
 from __future__ import annotations
 
-import threading
 from datetime import date
 from pathlib import Path
 
-import pytest
-
-from wantong.border.gate.declarations import findings
+from wantong.border.gate.declarations import deliverable, findings
 from wantong.border.gate.declarations.deliverable import digest
-from wantong.border.gate.declarations.known import Known
-
-
-def test_only_what_was_used_last_is_kept():
-    known, asked = Known(most=2), []
-
-    def find(key):
-        asked.append(key)
-        return key.upper()
-
-    for key in "abacab":
-        assert known.get(key, lambda: find(key)) == key.upper()  # noqa: B023 - called at once
-    assert asked == ["a", "b", "c", "b"], "b made room for c"
-
-
-def test_neither_what_failed_nor_what_is_not_good_is_kept():
-    known: Known[int] = Known(most=9, good=lambda answer: answer > 0)
-    with pytest.raises(ZeroDivisionError):
-        known.get("k", lambda: 1 // 0)
-    assert [known.get("k", lambda: 0), known.get("k", lambda: 1), known.get("k", lambda: 2)] == [0, 1, 1]
-
-
-def test_many_threads_get_the_same():
-    known, seen = Known(most=50), []
-
-    def ask() -> None:
-        seen.extend(known.get(n % 60, lambda: n % 60) == n % 60 for n in range(3000))  # noqa: B023
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(seen) == 12_000 and all(seen)
 
 
 def test_a_payload_is_scanned_once_a_day_and_summed_up_for_whoever_asks(tmp_path, monkeypatch, settings):
@@ -50,7 +13,7 @@ def test_a_payload_is_scanned_once_a_day_and_summed_up_for_whoever_asks(tmp_path
     scans: list[Path] = []
     scan = findings.scan
     monkeypatch.setattr(findings, "scan", lambda paths, **more: scans.extend(paths) or scan(paths, **more))
-    monkeypatch.setattr(findings, "_reports", Known(most=9, good=findings._reports._good))
+    findings._scan.cache_clear()
 
     def look(*fields: str):
         return findings.look(path, digest(path)[0], fields, "text/csv")
@@ -68,3 +31,17 @@ def test_a_payload_is_scanned_once_a_day_and_summed_up_for_whoever_asks(tmp_path
     monkeypatch.setattr(findings.timezone, "localdate", lambda: date(2031, 1, 1))
     assert look("phone")["unread"] and look("phone")["unread"]
     assert len(scans) == 5, "what could not be read is tried again"
+
+
+def test_a_header_is_read_once_of_what_is_known_by_its_digest(tmp_path):
+    path = tmp_path / "payload"
+    path.write_text("a,b\n1,2\n")
+    sha256, _ = digest(path)
+    assert deliverable.header(path, "text/csv", sha256) == ("a", "b")
+    path.write_text("c,d\n1,2\n")
+    assert deliverable.header(path, "text/csv", sha256) == ("a", "b")
+    assert (
+        deliverable.header(path, "text/csv")
+        == deliverable.header(path, "text/csv", digest(path)[0])
+        == ("c", "d")
+    )
