@@ -24,7 +24,12 @@ def tested_database() -> str:
 
 
 def pytest_collection_modifyitems(config, items):
-    """On another database than SQLite, what cannot reach it is not played again: no test meets a database but by these."""
+    """What takes longest begins first, so that no worker ends long after the others.
+
+    On another database than SQLite, what cannot reach it is not played again, nor what is looked at in a browser: no
+    test meets a database but by these, and how a page looks hangs on none.
+    """
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("processes", "browser"))))
     if not os.environ.get("WANTONG_TEST_DATABASE"):
         return
     kept, left = [], []
@@ -32,6 +37,7 @@ def pytest_collection_modifyitems(config, items):
         reaches = item.get_closest_marker("django_db") or {"db", "transactional_db", "tested_database"} & set(
             item.fixturenames
         )
+        reaches = reaches and not item.get_closest_marker("browser")
         (kept if reaches else left).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left)

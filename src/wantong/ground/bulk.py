@@ -8,6 +8,7 @@ by one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -36,10 +37,7 @@ def insert(
     quote = connection.ops.quote_name
     columns = [_field(model, name) for name in fields]
     table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in columns)
-    ready = [
-        [field.get_db_prep_save(value, connection) for value in values]
-        for field, values in zip(columns, zip(*rows, strict=True), strict=True)
-    ]
+    ready = [_prepared(field, values) for field, values in zip(columns, zip(*rows, strict=True), strict=True)]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             arrays = ", ".join(f"%s::{_type(field)}[]" for field in columns)
@@ -68,6 +66,24 @@ def among(query: QuerySet[M], field: str, values: Iterable[Any]) -> Iterator[Que
     rest = iter(values)
     while some := list(islice(rest, BATCH)):
         yield query.filter(**{f"{field}__in": some})
+
+
+def _prepared(field: Field[Any, Any], values: Iterable[Any]) -> list[Any]:
+    """A column as the database takes it. Most columns of thousands of rows say the same over and over."""
+    seen: dict[tuple[type, Any], Any] = {}
+    ready = []
+    for value in values:
+        if isinstance(value, _PLAIN):
+            key = type(value), value
+            if key not in seen:
+                seen[key] = field.get_db_prep_save(value, connection)
+            ready.append(seen[key])
+        else:
+            ready.append(field.get_db_prep_save(value, connection))
+    return ready
+
+
+_PLAIN = (int, str, datetime, type(None))
 
 
 def _field(model: type[Model], name: str) -> Field[Any, Any]:

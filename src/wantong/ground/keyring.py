@@ -34,6 +34,7 @@ STAGE = "rotation.json"
 NEXT = "next"
 RETIRED = "retired"
 UNTIL = "until"
+KEPT = ".kept"
 Stage = Literal["announced", "switched"]
 
 
@@ -120,7 +121,7 @@ def finish(folder: Path, now: datetime) -> None:
         for place in (kept.parent, kept):
             place.mkdir(exist_ok=True, mode=0o700)
         if not (kept / UNTIL).exists():
-            _replace(kept / UNTIL, now.astimezone(UTC).isoformat(timespec="seconds"))
+            overwrite(kept / UNTIL, now.astimezone(UTC).isoformat(timespec="seconds"))
         for following in sorted((folder / NEXT).glob("*.key")):
             with contextlib.suppress(
                 FileExistsError, FileNotFoundError
@@ -152,6 +153,16 @@ def forget(folder: Path, name: str, begun: str) -> None:
             _sync(kept)
         # what happens below the folder does not show in its stamp
         os.utime(folder)
+        _sync(folder)
+
+
+def abandon(folder: Path) -> None:
+    """Let go of next keys that nobody has signed with. Raises :class:`NoRotation` if there are none."""
+    with alone(folder):
+        if _under_way(folder).stage != "announced":
+            raise NoRotation
+        (folder / STAGE).unlink()
+        shutil.rmtree(folder / NEXT, ignore_errors=True)
         _sync(folder)
 
 
@@ -201,6 +212,19 @@ def texts(folder: Path, name: str) -> tuple[str, ...]:
     raise AssertionError
 
 
+def line(folder: Path, name: str) -> tuple[str, ...]:
+    """What the keys ``name`` say in the order in which they came to count, the one that counts now last.
+
+    For what is made with all of them together. Raises FileNotFoundError if there is none.
+    """
+    with alone(folder):
+        rotation = read(folder)
+        files = [old.file for old in retired(folder, name)]
+        if rotation is not None and rotation.stage == "switched":
+            files += beside(folder, name)
+        return tuple(file.read_text() for file in (*files, active(folder, name)))
+
+
 def write_once(path: Path, text: str) -> None:
     """Store a secret that only this user can read, unless there is one already. Durable when it returns."""
     if path.exists():
@@ -227,6 +251,37 @@ def stamp(folder: Path) -> tuple[int, ...]:
     return tuple(stamps)
 
 
+class InUse(Exception):
+    """Keys are being copied somewhere with what they open: none may be removed now."""
+
+
+@contextlib.contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """No key that something sealed may still need is removed meanwhile (:func:`removing`)."""
+    with _marked(folder, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
+def removing(folder: Path) -> Iterator[None]:
+    """Nobody copies the keys meanwhile. Raises :class:`InUse` at once if somebody does."""
+    try:
+        with _marked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise InUse from None
+
+
+@contextlib.contextmanager
+def _marked(folder: Path, lock: int) -> Iterator[None]:
+    descriptor = os.open(folder / KEPT, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, lock)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Nothing is moved by anybody else meanwhile."""
@@ -246,10 +301,11 @@ def _under_way(folder: Path) -> Rotation:
 
 
 def _write(folder: Path, rotation: Rotation) -> None:
-    _replace(folder / STAGE, json.dumps(asdict(rotation)))
+    overwrite(folder / STAGE, json.dumps(asdict(rotation)))
 
 
-def _replace(path: Path, text: str) -> None:
+def overwrite(path: Path, text: str) -> None:
+    """Replace a secret whole, or store the first; only this user can read it. Durable when it returns."""
     draft = path.with_name(f".{path.name}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

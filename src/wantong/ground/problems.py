@@ -29,7 +29,11 @@ class Problem(Exception):
 
     def __init__(self, **params: Any) -> None:
         self.params: Mapping[str, Any] = params
-        super().__init__(self.explain("en")["detail"])
+        super().__init__()
+
+    def __str__(self) -> str:
+        """Said when somebody asks: a worker at the limit of its memory can raise a problem and cannot load the words."""
+        return self.explain("en")["detail"]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -53,8 +57,8 @@ class Problem(Exception):
         return {**self.params, **words}
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
-        """The RFC 9457 problem document."""
-        return {"type": TYPE_BASE + self.slug, "status": self.status, **self.explain(lang), **self.params}
+        """The RFC 9457 problem document. A param that is called like one of its own members does not stand in it."""
+        return {**self.params, "type": TYPE_BASE + self.slug, "status": self.status, **self.explain(lang)}
 
 
 def _without(params: Mapping[str, Any], name: str) -> dict[str, Any]:

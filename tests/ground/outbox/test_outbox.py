@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from wantong.ground.outbox import services
 from wantong.ground.outbox.models import Event, State
-from wantong.node import worker
+from wantong.node import bay, worker
 from wantong.node.worker import Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +117,17 @@ def test_one_thread_does_not_go_on_past_a_failure_nor_when_it_shall_stop(node, h
     taken = services.take()
     assert [event.key for event in taken.events] == ["b"], "the one after the failed one waits with it"
     assert taken.wait > services.FIRST_RETRY / 4, "until the failed one comes again"
+
+
+def test_what_waits_for_its_hour_is_no_work_left_undone(node, handlers, monkeypatch):
+    monkeypatch.setattr(services, "TIMERS", set())
+    services.handler("t")(lambda event: None)
+    services.handler("hour", timer=True)(lambda event: None)
+    for topic in ("hour", "t"):
+        services.publish(topic, topic, {}, delay=timedelta(hours=1))
+    with connection.cursor() as cursor:
+        cursor.execute(bay.DUE)
+        assert [topic for topic, *_ in cursor.fetchall()] == ["t"]
 
 
 def test_the_worker_is_woken_for_what_no_thread_will_look_for(node, handlers, monkeypatch):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Q
 from django.http import HttpRequest
@@ -39,6 +41,16 @@ def actor_of(user: Any) -> Actor:
         name=user.get_full_name() or user.get_username(),
         roles=frozenset(user.groups.values_list("name", flat=True)),
     )
+
+
+def called(actors: Iterable[str]) -> Mapping[str, str]:
+    """The names of those of ``actors`` (``user:…``) who have an account; the others keep their id."""
+    told = {one: one for one in actors}
+    people = [one.removeprefix("user:") for one in told if one.startswith("user:")]
+    users: Iterable[Any] = get_user_model().objects.filter(username__in=people)
+    return told | {
+        f"user:{user.get_username()}": user.get_full_name() or user.get_username() for user in users
+    }
 
 
 def require(actor: Actor, *roles: str) -> None:

@@ -22,7 +22,7 @@ from wantong.ground import config, yamlfile
 from wantong.ground.http.buckets import Buckets, Rate, take
 from wantong.ground.problems import Problem
 
-ADDRESS, PEER, UNPROVEN, SIGN_IN = "address", "peer", "unproven", "sign-in"
+ADDRESS, PEER, UNPROVEN, SIGN_IN, TIMESTAMP = "address", "peer", "unproven", "sign-in", "timestamp"
 """The limits that :func:`spend` counts against."""
 PEER_DATA, PEER_QUERY = "peer-data", "peer-query"
 """Those of one peer at the data plane (:class:`Door`)."""

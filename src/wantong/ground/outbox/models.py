@@ -15,6 +15,9 @@ class Event(models.Model):
     topic = models.CharField(max_length=80)
     key = models.CharField(max_length=200, help_text="events of one key are delivered strictly in order")
     payload = models.JSONField()
+    timer = models.BooleanField(
+        default=False, help_text="it waits for its hour, and the node is at rest meanwhile"
+    )
     state = models.CharField(max_length=8, choices=State, default=State.DUE)
     available_at = models.DateTimeField(default=timezone.now)
     scheduled_at = models.DateTimeField(

@@ -24,6 +24,7 @@ logger = structlog.get_logger(__name__)
 Handler = Callable[[Event], Callable[[], None] | None]
 HANDLERS: dict[str, Handler] = {}
 TOGETHER: set[str] = set()
+TIMERS: set[str] = set()
 SOURCES: list[Callable[[], None]] = []
 HOLDS: list[Callable[[Event], bool]] = []
 
@@ -59,12 +60,13 @@ class Permanent(Exception):
     """Raised by a handler whose event can never succeed: it is parked for a human, and later ones go on."""
 
 
-def handler(topic: str, *, together: bool = False) -> Callable[[Handler], Handler]:
+def handler(topic: str, *, together: bool = False, timer: bool = False) -> Callable[[Handler], Handler]:
     """Register the one handler of ``topic``. A handler may run twice for one event and must be idempotent.
 
     What it returns, if it returns anything, is called in the transaction in which the event ends: what is stored
     there is stored exactly when the event is over. ``together``: it is called once for all events of a key that wait,
-    with the newest of them; such a key has events of no other topic.
+    with the newest of them; such a key has events of no other topic. ``timer``: its events wait for their hour, and
+    what waits for one is not work left undone (:attr:`Event.timer`).
     """
 
     def register(function: Handler) -> Handler:
@@ -72,6 +74,8 @@ def handler(topic: str, *, together: bool = False) -> Callable[[Handler], Handle
             raise ValueError(f"topic {topic!r} has a handler already: {HANDLERS[topic]!r}")
         if together:
             TOGETHER.add(topic)
+        if timer:
+            TIMERS.add(topic)
         return function
 
     return register
@@ -81,7 +85,12 @@ def publish(topic: str, key: str, payload: dict[str, Any], *, delay: timedelta =
     """Store an event in the caller's transaction; the worker is woken when that commits."""
     now = timezone.now()
     event = Event.objects.create(
-        topic=topic, key=key, payload=payload, available_at=now + delay, scheduled_at=now
+        topic=topic,
+        key=key,
+        payload=payload,
+        timer=topic in TIMERS,
+        available_at=now + delay,
+        scheduled_at=now,
     )
     # the thread that delivers an event looks for the next one of its key by itself
     if delay or key != getattr(_delivering, "key", None):
