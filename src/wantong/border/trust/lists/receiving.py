@@ -1,0 +1,224 @@
+"""The lists of others, fetched or taken in, and kept if they are signed by whom their operator named. None counts by that alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from wantong.border.trust import jws, keys
+from wantong.border.trust.certificates import holdings
+from wantong.border.trust.lists import countersigning, recognition, signed, stored, trustlist, ts119612
+from wantong.border.trust.lists.models import Received, Scheme
+from wantong.border.trust.lists.problems import (
+    Equivocation,
+    NoList,
+    NotFetched,
+    NotItsSigner,
+    RolledBack,
+    UnknownScheme,
+)
+from wantong.border.trust.lists.trustlist import BadList, TrustList, fingerprint
+from wantong.border.trust.models import Peer
+from wantong.ground import canonical, config
+from wantong.ground.actors import Actor
+from wantong.ground.http import fetch
+from wantong.ground.http.auth import require
+from wantong.ground.http.reach import Reach
+from wantong.ground.log import services as log
+from wantong.ground.log.models import LogEntry
+from wantong.ground.outbox import services as outbox
+
+VOUCHER = "trust-list-signers+jwt"
+VOUCHER_LIFETIME = timedelta(days=1)
+LARGEST = trustlist.LARGEST * 2
+DEADLINE = 20.0
+
+
+def voucher() -> str:
+    """This node's word for who signs its list: a JWT with its protocol key, which its peers have pinned."""
+    now = timezone.now()
+    key = keys.own(keys.PROTOCOL)
+    claims = {
+        "iss": config.current().participant_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + VOUCHER_LIFETIME).timestamp()),
+        "signers": sorted({fingerprint(holdings.signer("list").chain[0]), *_last_signer()}),
+    }
+    head = {"alg": "Ed25519", "typ": VOUCHER, "kid": key.thumbprint()}
+    return jwt.encode(head, claims, key, algorithms=["Ed25519"])
+
+
+def _last_signer() -> Iterator[str]:
+    newest = stored.latest()
+    if newest is not None:
+        yield newest.signer
+
+
+def vouched(peer: Peer, token: str, now: datetime) -> frozenset[str]:
+    """The fingerprints that a peer's voucher names. Raises BadSignature."""
+    try:
+        head = jws.json_object(jws.unb64(token.split(".")[0]))
+        key = OKPKey.import_key(peer.key_called(str(head.get("kid", ""))))
+        found = jwt.decode(token, key, algorithms=["Ed25519"])
+        claims = found.claims
+        good = (
+            found.header.get("typ") == VOUCHER
+            and claims["iss"] == peer.participant_id
+            and int(claims["iat"]) - 60 <= now.timestamp() < int(claims["exp"])
+        )
+        signers = frozenset(map(str, claims["signers"]))
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise signed.BadSignature(
+            reason=f"its word for its signers cannot be read: {type(error).__name__}"
+        ) from None
+    if not good:
+        raise signed.BadSignature(reason="its word for its signers is not its own, or has run out")
+    return signers
+
+
+def look_soon(peer: Peer) -> None:
+    """Have the worker fetch a peer's list; part of the caller's transaction."""
+    outbox.publish("trustlist.look", f"trustlist.look:{peer.participant_id}", {"peer": peer.participant_id})
+
+
+def look(peer: Peer) -> Received | None:
+    """Fetch a peer's newest list and keep it; None if it has none, or the one that is here.
+
+    Raises NotFetched, and what :func:`receive` raises.
+    """
+    listed = _get(f"{peer.url}/trust/list.json", peer.reach)
+    if listed is None:
+        return None
+    word = _get(f"{peer.url}/trust/signers.jwt", peer.reach)
+    if word is None:
+        raise NotFetched(url=f"{peer.url}/trust/signers.jwt", reason="not-found")
+    signers = vouched(peer, word.decode("ascii", "replace").strip(), timezone.now())
+    return receive(peer, listed.decode("utf-8", "replace"), signers)
+
+
+def _get(url: str, reach: Reach) -> bytes | None:
+    try:
+        reply = fetch.shared(reach).get(url, limit=LARGEST, deadline=DEADLINE)
+    except fetch.FetchFailed as failure:
+        raise NotFetched(url=url[:300], reason=failure.reason) from None
+    if reply.status in (404, 410):
+        return None
+    if reply.status != 200:
+        raise NotFetched(url=url[:300], reason=f"HTTP {reply.status}")
+    return reply.body
+
+
+def receive(peer: Peer, text: str, signers: frozenset[str]) -> Received | None:
+    """Keep a version of a peer's list that one of ``signers`` has signed; None if it is here already.
+
+    It counts only when it is countersigned; one that differs from the last that counts in number and dates alone is at
+    once. Raises BadSignature, NotItsSigner, BadList, RolledBack, Equivocation.
+    """
+    token = signed.compact(text)
+    proof = signed.read(token, signed.LIST)
+    if proof.signer not in signers:
+        raise NotItsSigner(operator=peer.participant_id, signer=proof.signer)
+    told = TrustList.loads(proof.payload)
+    if (told.operator_id, told.territory) != (peer.participant_id, peer.jurisdiction):
+        raise BadList(reason=f"the list of {told.operator_id} is not that of {peer.participant_id}")
+    return _keep(told, token, "jws", proof.signer)
+
+
+@transaction.atomic
+def pin_scheme(
+    actor: Actor,
+    operator_id: str,
+    certificates: Sequence[bytes],
+    *,
+    name: Mapping[str, str] | None = None,
+    url: str = "",
+) -> Scheme:
+    """Say by which certificates a list from elsewhere (ETSI TS 119 612) may be signed. Raises NotAllowed, BadList."""
+    require(actor, "operator", "approver")
+    if not certificates or any(not recognition.subject_name(der) for der in certificates):
+        raise BadList(reason="no certificate that can be read")
+    made, _ = Scheme.objects.update_or_create(
+        operator_id=operator_id,
+        defaults={
+            "name": dict(name or {"en": operator_id}),
+            "url": url,
+            "certificates": [base64.b64encode(der).decode() for der in certificates],
+            "active": True,
+            "pinned_by": actor.id,
+            "pinned_at": timezone.now(),
+        },
+    )
+    body = {"operator": operator_id, "signers": sorted(map(fingerprint, certificates))}
+    log.record("trustlist.pin-scheme", body, timezone.now())
+    return made
+
+
+def take_in(actor: Actor, operator_id: str, xml: bytes) -> Received | None:
+    """Keep a list in ETSI's form whose signature is by a certificate pinned for its operator; None if it is here.
+
+    It counts when two people have countersigned it. Raises NotAllowed, UnknownScheme, and as :func:`receive`.
+    """
+    require(actor, "operator", "approver")
+    scheme = Scheme.objects.filter(operator_id=operator_id, active=True).first()
+    if scheme is None:
+        raise UnknownScheme(operator=operator_id[:200])
+    pinned = [base64.b64decode(text) for text in scheme.certificates]
+    told, signer = ts119612.read(xml, pinned, operator_id=operator_id)
+    return _keep(told, xml.decode("utf-8", "replace"), "xml", fingerprint(signer))
+
+
+@transaction.atomic
+def _keep(told: TrustList, original: str, form: str, signer: str) -> Received | None:
+    now = timezone.now()
+    known = Received.objects.filter(operator_id=told.operator_id).order_by("-sequence").first()
+    if known is not None and told.sequence == known.sequence:
+        if told.digest == known.digest:
+            return None
+        body = {"operator": told.operator_id, "sequence": told.sequence}
+        body |= {"digests": sorted((told.digest, known.digest))}
+        _once("trustlist.two-of-one-number", body, now)
+        raise Equivocation(operator=told.operator_id, sequence=told.sequence)
+    if known is not None and told.sequence < known.sequence:
+        raise RolledBack(operator=told.operator_id, sequence=told.sequence, known=known.sequence)
+    row = Received.objects.create(
+        operator_id=told.operator_id,
+        sequence=told.sequence,
+        form=form,
+        original=original,
+        payload=told.dumps().decode(),
+        head=told.head,
+        digest=told.digest,
+        content=told.content,
+        signer=signer,
+        issued=told.issued,
+        next_update=told.next_update,
+        received_at=now,
+    )
+    stored.index(told, received=row)
+    log.record("trustlist.receive", stored.about(row), now)
+    countersigning.resume(row)
+    return row
+
+
+def _once(kind: str, body: Mapping[str, Any], now: datetime) -> None:
+    """Record what may be seen again and again only the first time."""
+    told = canonical.digest(dict(body))
+    if not LogEntry.objects.filter(kind=kind, body__contains=told).exists():
+        log.record(kind, {**body, "about": told}, now)
+
+
+def received(operator_id: str, sequence: int | None = None) -> Received:
+    """A version of somebody's list, or the newest. Raises NoList."""
+    rows = Received.objects.filter(operator_id=operator_id).order_by("-sequence")
+    found = (rows if sequence is None else rows.filter(sequence=sequence)).first()
+    if found is None:
+        raise NoList(operator=operator_id[:200])
+    return found
