@@ -1,0 +1,13 @@
+"""What is done later: letting go of what was kept for answers that got lost."""
+
+from django.utils import timezone
+
+from wantong.border.trust.credentials import services
+from wantong.ground.outbox import services as outbox
+from wantong.ground.outbox.models import Event
+
+
+@outbox.handler(services.FORGET, together=True, timer=True)
+def forget(event: Event) -> None:
+    """See :func:`.services.forget`."""
+    services.forget(timezone.now())

@@ -1,0 +1,33 @@
+"""What can be wrong with an inquiry."""
+
+from __future__ import annotations
+
+from wantong.ground.problems import Problem
+
+
+class UnknownInquiry(Problem):
+    """There is no such inquiry, or nothing to see of it for whoever asks."""
+
+    slug = "unknown-inquiry"
+    status = 404
+
+
+class BadQuestion(Problem):
+    """What is asked is no question: ``reason``."""
+
+    slug = "bad-question"
+    status = 422
+
+
+class InquiryOver(Problem):
+    """The inquiry has been answered, or its time is over."""
+
+    slug = "inquiry-over"
+    status = 410
+
+
+class BadAnswer(Problem):
+    """What came is no answer to an inquiry: ``reason``."""
+
+    slug = "bad-answer"
+    status = 400
