@@ -22,13 +22,26 @@ from wantong.border.gate.consent import services as consent
 from wantong.border.gate.consent.models import ConsentRecord, Subject
 from wantong.border.gate.declarations.models import Action
 from wantong.border.gate.whitelist.models import WhitelistAction
+from wantong.border.trust.lists import models as lists
 from wantong.border.trust.models import Peer
 from wantong.ground.appendonly import AppendOnly
 from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HISTORY = (Action, WhitelistAction, ConsentRecord, LogEntry, Version, SharingAction, OffshoreAction, Review)
+HISTORY = (
+    Action,
+    WhitelistAction,
+    ConsentRecord,
+    LogEntry,
+    Version,
+    SharingAction,
+    OffshoreAction,
+    Review,
+    lists.Version,
+    lists.Received,
+    lists.ProposalAction,
+)
 
 
 @pytest.fixture
@@ -58,6 +71,20 @@ def history(told, tmp_path):
         project=project, name="ethics", side="ours", approved=True, document={}, actor="user:a", at=asked.asked_at,
         log_entry=project.id,
     )  # fmt: skip
+    signed = {
+        "head": {}, "digest": "d", "content": "c", "signer": "s", "issued": asked.asked_at,
+        "next_update": asked.asked_at,
+    }  # fmt: skip
+    lists.Version.objects.create(number=1, jws="", xml="", log_entry=project.id, **signed)
+    lists.Received.objects.create(
+        operator_id="p", sequence=1, form="jws", original="", payload="", received_at=asked.asked_at, **signed
+    )
+    lists.ProposalAction.objects.create(
+        proposal=lists.Proposal.objects.create(proposed_by="user:a"),
+        act="propose",
+        actor="user:a",
+        at=asked.asked_at,
+    )
     log.flush()
     assert all(model.objects.exists() for model in HISTORY)
     return declaration
@@ -82,7 +109,8 @@ def refused(act) -> None:
 @pytest.mark.parametrize("model", HISTORY, ids=lambda model: model._meta.label)
 def test_no_row_is_changed_or_deleted_whoever_asks(history, model):
     before = list(model.objects.order_by("pk").values())
-    field = {ConsentRecord: "jws", LogEntry: "body", Version: "filename"}.get(model, "note")
+    columns = {lists.Version: "jws", lists.Received: "original"}
+    field = {ConsentRecord: "jws", LogEntry: "body", Version: "filename", **columns}.get(model, "note")
     row = model.objects.first()
     refused(lambda: model.objects.update(**{field: "it was somebody else"}))
     setattr(row, field, "it was somebody else")

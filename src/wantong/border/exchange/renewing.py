@@ -27,7 +27,10 @@ from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.trust import keys, renewal
 from wantong.border.trust import services as trust
 from wantong.border.trust.dcp import keys as did_keys
+from wantong.border.trust.identity.accounts.linking import keyed
 from wantong.border.trust.models import Peer
+from wantong.border.trust.wallet import resealing
+from wantong.border.trust.wallet import services as spaces
 from wantong.ground import config, keyring
 from wantong.ground.http import webkey
 from wantong.ground.log.keys import generate_keys
@@ -40,6 +43,8 @@ OVERLAP = timedelta(days=7)
 SLOWEST = timedelta(seconds=30)
 FORGOTTEN = {keys.DATA: access.KEPT, webkey.NAME: webkey.KEPT}
 """How long after the switch the old key is removed, of those whose signatures end by themselves."""
+SEALING = (spaces.make_master, keyed.make)
+"""What makes the keys with which this node seals and digests what it keeps."""
 RETIREMENT = "wantong-retirement/1"
 
 
@@ -58,7 +63,12 @@ def begin(overlap: timedelta = OVERLAP) -> keyring.Rotation:
         keys.make(folder, keys.PROTOCOL, keys.DATA)
         webkey.make(folder)
         did_keys.generate(folder)
+        for secret in SEALING:
+            secret(folder)
 
+    # what has been sealed or digested is kept with a key that there is before it has a next one
+    for secret in SEALING:
+        secret(node.keys)
     rotation = keyring.read(node.keys)
     if rotation is not None and rotation.stage != "announced":
         raise keyring.RotationUnderWay
@@ -82,6 +92,7 @@ def switch(overlap: timedelta = OVERLAP) -> None:
     _once("keys.retire", {}, delay=overlap)
     for name in FORGOTTEN:
         _forget_later(name, rotation.begun)
+    _seal_anew(rotation.begun)
     _tell_trust()
     logger.info("keys.switched")
 
@@ -97,8 +108,9 @@ def retire() -> None:
 
 
 def forget_now() -> None:
-    """Remove the old keys of tokens and sessions now rather than when those have ended. Raises NoRotation if none wait."""
-    if not Event.objects.filter(topic="keys.forget", state=State.DUE).update(available_at=timezone.now()):
+    """Remove the old keys of tokens, sessions and spaces now rather than when those have ended. Raises NoRotation if none wait."""
+    ended = Event.objects.filter(topic="keys.forget", state=State.DUE).update(available_at=timezone.now())
+    if not (resealing.hurry() + ended):
         raise keyring.NoRotation
     outbox.wake()
 
@@ -112,6 +124,8 @@ def go_on() -> None:
     for name in FORGOTTEN:
         for old in keyring.retired(folder, name):
             _forget_later(name, old.file.parent.name)
+    for old in keyring.retired(folder, spaces.MASTER):
+        _seal_anew(old.file.parent.name)
 
 
 # --- what the worker does ---------------------------------------------------------------------------------------
@@ -161,7 +175,7 @@ def leave(event: Event) -> None:
     logger.info("keys.retired")
 
 
-@outbox.handler("keys.forget")
+@outbox.handler("keys.forget", timer=True)
 def forget(event: Event) -> None:
     """Remove an old key of which nothing is good any more."""
     name, begun = event.payload["name"], event.payload["begun"]
@@ -185,6 +199,8 @@ def _tell_all(event: Event, told: dict[str, Any], peers: list[Peer], done: Calla
             logger.warning("keys.not_acknowledged", peer=peer.participant_id, status=answer.status)
             silent.append(peer.participant_id)
     if silent:
+        # an event comes to its handler without what only this needs
+        event.refresh_from_db(fields=("created_at",))
         waited = timezone.now() - event.created_at
         raise outbox.Postponed(
             f"not acknowledged by {', '.join(silent)}"[:500],
@@ -204,6 +220,11 @@ def _once(topic: str, payload: dict[str, Any], *, key: str = "", delay: timedelt
 
 def _forget_later(name: str, begun: str) -> None:
     _once("keys.forget", {"name": name, "begun": begun}, key=f"{name} {begun}", delay=FORGOTTEN[name])
+
+
+def _seal_anew(begun: str) -> None:
+    resealing.begin(begun)
+    _once("accounts.rekey", {}, key=f"accounts.rekey {begun}")
 
 
 def _tell_trust() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from tests.browsers import CHROMIUM, follow, needs_chromium
+from playwright.sync_api import Browser, Page
+from tests.browsers import DESK, PHONE, chromium, fits, follow, needs_chromium, shot, violations
 
 from wantong.border.gate.rules.texts import texts
 from wantong.ground.i18n import LANGUAGES
 
-AXE = Path(__file__).parents[3] / "portal" / "vendor" / "axe.min.js"
-SCREENSHOTS = os.environ.get("WANTONG_SCREENSHOTS")  # a folder: keep a picture of every step
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
@@ -30,22 +27,8 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright keeps an event loop in this thread
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run()")
-    return [f"{v['id']}: {n['html'][:120]}" for v in found["violations"] for n in v["nodes"]]
-
-
-def keep(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+    with chromium() as made:
+        yield made
 
 
 def answer_all(page: Page, lang: str, *, look: bool) -> int:
@@ -54,7 +37,7 @@ def answer_all(page: Page, lang: str, *, look: bool) -> int:
     for step in range(12):
         if look:
             assert violations(page) == [], f"step {step}"
-            keep(page, f"{lang}-{step}")
+            shot(page, f"{lang}-{step}")
         asked = page.locator('input[name="asked"]')
         if asked.count() == 0:
             return count
@@ -71,7 +54,7 @@ def answer_all(page: Page, lang: str, *, look: bool) -> int:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_data_officer_in_zhuhai_finds_the_route(browser: Browser, live_server, lang: str):
-    page = browser.new_page(viewport={"width": 1180, "height": 900})
+    page = browser.new_page(viewport=DESK)
     page.goto(f"{live_server.url}/{lang}/assess")
     assert answer_all(page, lang, look=True) < 12
     assert page.locator("h1").inner_text() == texts().routes["gba_standard_contract"]["name"][lang]
@@ -113,16 +96,16 @@ def test_a_facts_file_is_uploaded(browser: Browser, live_server, tmp_path: Path)
     page.locator("#facts-file").set_input_files(file)
     follow(page, page.locator("form[method=post] button[type=submit]").last)
     assert page.locator("h1").inner_text() == texts().routes["no_statutory_formality"]["name"]["zh-hant"]
-    keep(page, "zh-hant-upload")
+    shot(page, "zh-hant-upload")
     page.close()
 
 
 @pytest.mark.parametrize("lang", ["en", "zh-hant"])
 def test_it_fits_a_telephone(browser: Browser, live_server, lang: str):
-    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page = browser.new_page(viewport=PHONE)
     page.goto(f"{live_server.url}/{lang}/assess?asked=is_personal&from_jurisdiction=CN&to_jurisdiction=MO")
     assert violations(page) == []
     assert page.locator(".govuk-error-summary").is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    keep(page, f"{lang}-phone")
+    assert fits(page)
+    shot(page, f"{lang}-phone")
     page.close()

@@ -18,7 +18,7 @@ from wantong.border.gate.rules import RuleBase, UnknownFacts, assess
 from wantong.border.gate.rules.dossier import _DATA, compose, outlines_for, pdf
 from wantong.border.gate.rules.texts import texts
 from wantong.cli.assess import command
-from wantong.ground import i18n, yamlfile
+from wantong.ground import fonts, i18n, yamlfile
 from wantong.ground.i18n import LANGUAGES
 
 MACAO = {
@@ -188,7 +188,7 @@ def test_the_fonts_hold_every_character_of_every_text(tmp_path: Path):
     for weight in ("regular", "bold"):
         typst.compile(
             source,
-            font_paths=[_DATA / "fonts"],
+            font_paths=[fonts.FOLDER],
             ignore_system_fonts=True,
             pdf_standards=["ua-1"],
             sys_inputs={"weight": weight},

@@ -11,13 +11,12 @@ from joserfc.jwk import ECKey
 from tests.border.trust.dcp.conftest import OPERATOR, introduce
 from tests.border.trust.dcp.village import MEMBER, Party
 
+from wantong.border.trust import jws, tokens
 from wantong.border.trust import services as trust
-from wantong.border.trust import tokens
 from wantong.border.trust.dcp import (
     access,
     credentials,
     did,
-    jose,
     messages,
     scheme,
     selfissued,
@@ -57,7 +56,7 @@ def opener(verifier: Party) -> str:
     peer = Peer.objects.get(participant_id=verifier.did)
     request = tokens.Request("GET", f"{verifier.village.url}/x")
     header = scheme_of(peer).sign(peer, request, "m")
-    return jose.peek(header.removeprefix("Bearer "), 9999).claims["token"]
+    return jws.peek(header.removeprefix("Bearer "), 9999).payload["token"]
 
 
 def ask(verifier: Party, message=None, **token):
@@ -83,7 +82,7 @@ def test_what_is_asked_for_is_shown_in_both_profiles_and_passes_our_own_eyes(ver
     shown = {}
     for presentation in read:
         credentials.check_presentation(presentation, holder=own, audience=verifier.did, now=datetime.now(UTC))
-        jose.prove(presentation.unproven, key)
+        jws.prove_by(presentation.unproven, key)
         (text,) = presentation.credentials
         shown[presentation.profile] = credentials.read(text, presentation.profile).id
     assert shown == held
@@ -165,7 +164,7 @@ def test_a_query_has_a_length(verifier, member):
 def test_one_access_token_serves_a_conversation(verifier, member):
     peer, request = Peer.objects.get(participant_id=verifier.did), tokens.Request("GET", "http://x.example/")
     ours = scheme_of(peer)
-    said = [jose.peek(ours.sign(peer, request, None)[7:], 9999).claims for _ in range(3)]
+    said = [jws.peek(ours.sign(peer, request, None)[7:], 9999).payload for _ in range(3)]
     assert len({claims["token"] for claims in said}) == 1 and len({claims["jti"] for claims in said}) == 3
 
 
@@ -209,7 +208,7 @@ def test_keys_are_changed_without_anybody_noticing(verifier, member, judge):
         document = did.read(json.dumps(services.own_document()).encode(), services.own_did())
         for text in issued:
             token = credentials.read(text).unproven
-            jose.prove(token, did.method(document, token.kid, did.ASSERTION).key)
+            jws.prove_by(token, did.method(document, token.kid, did.ASSERTION).key)
         assert ask(verifier).status_code == 200
         did.method(document, f"#{signed[-1]}", did.INVOCATION)
 
@@ -334,16 +333,16 @@ def test_a_program_of_the_operators_gets_a_token_that_opens_what_it_asked_for(pr
     assert answered.status_code == 200 and answered["Cache-Control"] == "no-store"
     now, key, own = datetime.now(UTC), scheme.keys.own(), services.own_did()
     token = selfissued.read(answered.json()["access_token"], audience="did:web:mo.example", now=now)
-    jose.prove(token.unproven, key)
+    jws.prove_by(token.unproven, key)
     assert token.issuer == own
     assert access.read(token.access, key, did=own, verifier="did:web:mo.example", now=now) == {
         MEMBER,
         "Other",
     }
     handed = obtain(program, bearer_access_scope="", token="theirs").json()["access_token"]
-    assert jose.peek(handed, 9999).claims["token"] == "theirs"
+    assert jws.peek(handed, 9999).payload["token"] == "theirs"
     assert (
-        "token" not in jose.peek(obtain(program, bearer_access_scope="").json()["access_token"], 9999).claims
+        "token" not in jws.peek(obtain(program, bearer_access_scope="").json()["access_token"], 9999).payload
     )
 
 
@@ -372,13 +371,13 @@ def test_what_this_node_issues_can_be_taken_back(judge, profile):
     )
     made = credentials.read(text, profile)
     credentials.check(made, holder="did:web:hk.example", now=datetime.now(UTC))
-    jose.prove(made.unproven, scheme.keys.own())
+    jws.prove_by(made.unproven, scheme.keys.own())
     (status,) = made.statuses
     path = status.url.removeprefix(judge.url)
 
     def bits() -> bytes:
         told = credentials.read(Client().get(path).content.decode())
-        jose.prove(told.unproven, scheme.keys.own())
+        jws.prove_by(told.unproven, scheme.keys.own())
         return statuslist.content(told, status, services.own_did(), datetime.now(UTC))
 
     statuslist.check(bits(), status)

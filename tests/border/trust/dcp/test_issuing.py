@@ -12,7 +12,8 @@ from joserfc.jwk import ECKey
 from tests.border.trust.dcp.conftest import OPERATOR, introduce
 from tests.border.trust.dcp.village import MEMBER, Party
 
-from wantong.border.trust.dcp import credentials, did, issuing, jose, messages, scheme, services
+from wantong.border.trust import jws
+from wantong.border.trust.dcp import credentials, did, issuing, messages, scheme, services
 from wantong.border.trust.dcp.models import Entitlement, IssuanceRequest, IssuedCredential
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import NotAllowed
@@ -74,7 +75,7 @@ def test_who_is_entitled_is_brought_what_he_asked_for(asker):
     token = services.selfissued.read(
         authorization.removeprefix("Bearer "), audience=asker.did, now=datetime.now(UTC)
     )
-    jose.prove(token.unproven, scheme.keys.own())
+    jws.prove_by(token.unproven, scheme.keys.own())
     assert (message["type"], message["holderPid"], message["status"]) == (
         "CredentialMessage",
         "h-1",
@@ -84,7 +85,7 @@ def test_who_is_entitled_is_brought_what_he_asked_for(asker):
         assert (one["credentialType"], one["format"]) == (MEMBER, profile)
         read = credentials.read(one["payload"], profile)
         credentials.check(read, holder=asker.did, now=datetime.now(UTC))
-        jose.prove(read.unproven, scheme.keys.own())
+        jws.prove_by(read.unproven, scheme.keys.own())
     row = IssuanceRequest.objects.get()
     assert row.delivered_at and row.texts == [], "what was brought is its holder's alone"
     assert IssuedCredential.objects.count() == 2

@@ -11,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
-from joserfc import jws
+from joserfc import jws as rfc7515
 from joserfc.jwk import ECKey, OctKey
 from tests.border.trust.dcp.conftest import OPERATOR, forget
 from tests.border.trust.dcp.village import MEMBER, Party
 
 from wantong.border.exchange.models import Audience, Dataset
 from wantong.border.exchange.visibility import visible
+from wantong.border.trust import jws, tokens, verifiers
 from wantong.border.trust import services as trust
-from wantong.border.trust import tokens, verifiers
 from wantong.border.trust.dcp import (
     credentials,
     did,
@@ -239,14 +239,14 @@ def test_many_at_once_are_let_in_or_told_to_come_back(holder, here):
 
 def test_the_algorithm_is_the_keys_and_not_the_tokens(holder):
     header = {"kid": holder.kid, "typ": "JWT"}
-    claims = jose.peek(holder.token(me()), 9999).claims
+    claims = jws.peek(holder.token(me()), 9999).payload
     content = json.dumps({**claims, "jti": "a"}).encode()
     public = json.dumps(holder.key.as_dict(private=False)).encode()
-    shared = jws.serialize_compact(
+    shared = rfc7515.serialize_compact(
         {"alg": "HS256", **header}, content, OctKey.import_key(public), algorithms=["HS256"]
     )
     assert refused(shared) == "algorithm"
-    none = jws.serialize_compact(
+    none = rfc7515.serialize_compact(
         {"alg": "none", **header}, content, OctKey.import_key(b"x" * 32), algorithms=["none"]
     )
     assert refused(none) == "algorithm"
@@ -264,7 +264,7 @@ def test_a_key_counts_for_what_its_document_says_and_for_nobody_else(holder, her
     holder.publish()
     other = here.party("other")
     assert (
-        refused(jose.sign(other.key, {"kid": other.kid}, jose.peek(holder.token(me()), 9999).claims))
+        refused(jose.sign(other.key, {"kid": other.kid}, jws.peek(holder.token(me()), 9999).payload))
         == "key-foreign"
     )
     two = did.document(holder.did, [holder.key, other.key], {})
@@ -436,7 +436,7 @@ def test_credentials_that_will_not_do(holder, issuer, here):
 
 
 def changed(party: Party, text: str, **changes) -> str:
-    claims = jose.peek(text, 99_999).claims
+    claims = jws.peek(text, 99_999).payload
     return jose.sign(party.key, {"kid": party.kid, "typ": "vc+jwt"}, {**claims, **changes})
 
 
@@ -483,7 +483,7 @@ def test_a_status_list_that_says_nothing_lets_nobody_in(holder, issuer, here):
         (issuer.status_list(VC20, encodedList="u!!"), "status-form"),
         (changed(issuer, issuer.status_list(VC20), validUntil="2020-01-01T00:00:00Z"), "status-stale"),
         (
-            jose.sign(stranger.key, {"kid": issuer.kid}, jose.peek(issuer.status_list(VC20), 99_999).claims),
+            jose.sign(stranger.key, {"kid": issuer.kid}, jws.peek(issuer.status_list(VC20), 99_999).payload),
             "signature",
         ),
     ):
@@ -560,5 +560,5 @@ def test_the_messages_are_those_of_the_protocol(holder, here):
         "type": "PresentationQueryMessage",
         "scope": ["org.eclipse.dspace.dcp.vc.type:MembershipCredential:read"],
     }
-    claims = jose.peek(headers["authorization"].removeprefix("Bearer "), 9999).claims
+    claims = jws.peek(headers["authorization"].removeprefix("Bearer "), 9999).payload
     assert (claims["iss"], claims["sub"], claims["aud"], claims["token"]) == (me(), me(), holder.did, "open")

@@ -17,7 +17,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -474,6 +473,8 @@ class _Workbook:
         self._source, self._workshop, self._budget = source, workshop, budget
 
     def rewrite(self, target: Path, change: Change, columns: list[str] | None, keep: Keep | None) -> Counts:
+        import openpyxl  # a tenth of a second that only who writes a workbook should wait for
+
         counts = Counts()
         book = openpyxl.Workbook(write_only=True)
         for name, hidden, rows in self._sheets():

@@ -32,7 +32,7 @@ def recall(event: Event) -> None:
     steps.recall_as(event.payload["declaration_id"], event.payload)
 
 
-@handler("gate.term")
+@handler("gate.term", timer=True)
 def term(event: Event) -> None:
     receiving.erase_at_term(event.payload["declaration_id"])
 

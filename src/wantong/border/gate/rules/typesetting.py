@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wantong.ground import fonts
 from wantong.ground.problems import Problem
 from wantong.ground.turns import Turns
 
@@ -75,7 +76,7 @@ def compose(sheet: str, timestamp: int) -> bytes:
     data = Path(__file__).parent / "data"
     content: Any = typst.compile(
         data / "dossier.typ",
-        font_paths=[data / "fonts"],
+        font_paths=[fonts.FOLDER],
         ignore_system_fonts=True,
         sys_inputs={"data": sheet},
         pdf_standards=["ua-1"],

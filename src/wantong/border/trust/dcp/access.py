@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from joserfc.jwk import ECKey
 
+from wantong.border.trust import jws
 from wantong.border.trust.dcp import jose
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.tokens import SKEW
+from wantong.border.trust.verdict import Refused
 
 TYPE = "wantong-claims+jwt"
 LIFETIME = timedelta(minutes=10)
@@ -33,9 +34,9 @@ def issue(key: ECKey, *, did: str, verifier: str, types: Collection[str], now: d
 
 def read(text: str, key: ECKey, *, did: str, verifier: str, now: datetime) -> frozenset[str]:
     """The types that ``verifier`` may read. Raises :class:`.Refused`."""
-    token = jose.peek(text, 8 << 10)
-    jose.prove(token, key)
-    claims = token.claims
+    token = jws.peek(text, 8 << 10)
+    jws.prove_by(token, key)
+    claims = token.payload
     types, expires = claims.get("types"), jose.moment(claims, "exp")
     if token.header.get("typ") != TYPE or claims.get("aud") != did or not isinstance(types, list):
         raise Refused("jwt-form")

@@ -18,9 +18,10 @@ from typing import Any, Final, Literal, get_args
 
 from joserfc.jwk import ECKey
 
+from wantong.border.trust import jws
 from wantong.border.trust.dcp import jose
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.tokens import SKEW
+from wantong.border.trust.verdict import Refused
 
 Profile = Literal["vc11-sl2021/jwt", "vc20-bssl/jwt"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -66,7 +67,7 @@ class Credential:
     statuses: tuple[Status, ...]
     schemas: tuple[tuple[str, str], ...]
     body: Mapping[str, Any]
-    unproven: jose.Unproven
+    unproven: jws.Unproven
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -84,13 +85,13 @@ class Presentation:
     expires: datetime | None
     issued: datetime | None
     credentials: tuple[str, ...]
-    unproven: jose.Unproven
+    unproven: jws.Unproven
 
 
 def read_presentation(text: str, tolerates: Collection[str] = ()) -> Presentation:
     """The content of a presentation; its signature is not looked at here. Raises :class:`Refused`."""
-    token = jose.peek(text, LONGEST * MOST_CREDENTIALS)
-    claims = token.claims
+    token = jws.peek(text, LONGEST * MOST_CREDENTIALS)
+    claims = token.payload
     wrapped = claims.get("vp")
     body = wrapped if isinstance(wrapped, dict) else claims
     profile = VC11 if wrapped is not None else VC20
@@ -143,8 +144,8 @@ def read(text: str, profile: Profile | None = None, tolerates: Collection[str] =
 
     ``profile``: the one of the presentation it came in, of which it must be. Raises :class:`Refused`.
     """
-    token = jose.peek(text, LONGEST)
-    claims = token.claims
+    token = jws.peek(text, LONGEST)
+    claims = token.payload
     wrapped = claims.get("vc")
     if wrapped is not None and not isinstance(wrapped, dict):
         raise Refused("vc-form", what="vc")

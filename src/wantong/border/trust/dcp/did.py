@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 
 INVOCATION: Final = "capabilityInvocation"
 AUTHENTICATION: Final = "authentication"

@@ -18,7 +18,7 @@ from django.utils import timezone
 from wantong.border.trust.dcp import credentials, did, kinds, messages, options, scheme, services
 from wantong.border.trust.dcp.messages import BadQuery
 from wantong.border.trust.dcp.models import Entitlement, IssuanceRequest
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 from wantong.ground import config
 from wantong.ground.actors import Actor, system
 from wantong.ground.http.auth import require

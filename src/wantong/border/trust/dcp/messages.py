@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 
 CONTEXT: Final = "https://w3id.org/dspace-dcp/v1.0/dcp.jsonld"
 BY_TYPE: Final = "org.eclipse.dspace.dcp.vc.type:"

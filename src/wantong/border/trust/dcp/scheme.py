@@ -18,11 +18,10 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from wantong.border.trust import tokens, verifiers
+from wantong.border.trust import jws, tokens, verifiers
 from wantong.border.trust.dcp import (
     access,
     did,
-    jose,
     keys,
     kinds,
     options,
@@ -34,8 +33,8 @@ from wantong.border.trust.dcp import (
     web as net,
 )
 from wantong.border.trust.dcp.models import AcceptedIssuer, HeldCredential, Identity, Judgement
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.models import Peer, UsedToken
+from wantong.border.trust.verdict import Refused
 from wantong.ground import config
 from wantong.ground.problems import Problem
 
@@ -128,7 +127,7 @@ class VerifiablePresentations:
     def _peer(self, text: str) -> Peer:
         """The peer in whose name the token is: nothing is looked into for anybody else."""
         try:
-            issuer = jose.peek(text, selfissued.LONGEST).claims.get("iss")
+            issuer = jws.peek(text, selfissued.LONGEST).payload.get("iss")
         except Refused as refused:
             raise tokens.BadToken(refused.code) from None
         peer = peer_of(issuer) if isinstance(issuer, str) and issuer.startswith("did:") else None

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 from joserfc.jwk import ECKey
 
-from wantong.border.trust import tokens
+from wantong.border.trust import jws, tokens
 from wantong.border.trust.dcp import jose
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 
 LIFETIME = timedelta(minutes=2)
 LONGEST_LIFETIME = timedelta(minutes=15)
@@ -36,7 +36,7 @@ class SelfIssued:
     access: str | None
     message_id: str | None
     expires: datetime
-    unproven: jose.Unproven
+    unproven: jws.Unproven
 
 
 def sign(
@@ -72,8 +72,8 @@ def read(text: str, *, audience: str, now: datetime, request: tokens.Request | N
 
     Raises :class:`Refused`.
     """
-    token = jose.peek(text, LONGEST)
-    claims = token.claims
+    token = jws.peek(text, LONGEST)
+    claims = token.payload
     issuer, jti, access, mid = (claims.get(name) for name in ("iss", "jti", "token", "mid"))
     if not isinstance(issuer, str) or not issuer:
         raise Refused("jwt-form")

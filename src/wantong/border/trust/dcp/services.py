@@ -35,8 +35,8 @@ from wantong.border.trust.dcp.models import (
     Judgement,
     Offer,
 )
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.models import PINNED_KEYS, Peer
+from wantong.border.trust.verdict import Refused
 from wantong.border.trust.verifiers import UnknownScheme, scheme_of
 from wantong.ground import config
 from wantong.ground.actors import Actor

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from wantong.border.trust.dcp.credentials import Credential, Status
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.tokens import SKEW
+from wantong.border.trust.verdict import Refused
 
 SMALLEST: Final = 16 << 10
 """Bytes: 131,072 entries, the least that both specifications allow for the privacy of those on it."""

@@ -1,15 +1,15 @@
-"""What came of looking at a participant's proof: every step that was taken, and at the last one why it failed."""
+"""What came of looking at a participant's proof: the steps up to the first that does not hold, and what was shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from wantong.border.trust.dcp.refusal import Refused
-from wantong.ground.i18n import t
+from wantong.border.trust.verdict import Step, explain
 
+TOPIC: Final = "dcp"
 TOKEN: Final = "token"  # noqa: S105 - the name of a step
 PARTICIPANT: Final = "participant"
 DOCUMENT: Final = "document"
@@ -31,32 +31,6 @@ STEPS: Final = (
     REQUIRED,
 )
 """In the order in which they are taken; ``credential`` once for each."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One check. ``about`` is what was looked at (a DID, a type of credential); ``code`` is why it failed, or blank."""
-
-    name: str
-    about: str = ""
-    code: str = ""
-    params: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        return not self.code
-
-    def what(self, lang: str) -> str:
-        """What was looked at."""
-        return t(f"dcp.step.{self.name}", lang, about=self.about)
-
-    def why(self, lang: str) -> str:
-        """Why it failed; blank if it passed."""
-        return t(f"dcp.why.{self.code}", lang, **self.params) if self.code else ""
-
-    def next(self, lang: str) -> str:
-        """What is to be done about a failure; blank if it passed."""
-        return t(f"dcp.next.{self.name}", lang) if self.code else ""
 
 
 @dataclass(frozen=True)
@@ -91,9 +65,7 @@ class Verdict:
 
     def explain(self, lang: str) -> Iterator[str]:
         """One sentence a step; a failed one with its reason and what to do."""
-        for step in self.steps:
-            mark = "✓" if step.passed else "✗"
-            yield " ".join(filter(None, (mark, step.what(lang), step.why(lang), step.next(lang))))
+        return explain(self.steps, lang)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; :func:`from_dict` reads it back."""
@@ -101,10 +73,7 @@ class Verdict:
             "did": self.did,
             "at": self.at.isoformat(),
             "good": self.good,
-            "steps": [
-                {"name": s.name, "about": s.about, "code": s.code, "params": dict(s.params)}
-                for s in self.steps
-            ],
+            "steps": [step.to_dict() for step in self.steps],
             "shown": [
                 {
                     "types": list(c.types),
@@ -122,7 +91,7 @@ def from_dict(told: Mapping[str, Any]) -> Verdict:
     return Verdict(
         told["did"],
         datetime.fromisoformat(told["at"]),
-        tuple(Step(s["name"], s["about"], s["code"], s["params"]) for s in told["steps"]),
+        tuple(map(Step.from_dict, told["steps"])),
         tuple(
             Shown(
                 tuple(c["types"]),
@@ -134,26 +103,3 @@ def from_dict(told: Mapping[str, Any]) -> Verdict:
         ),
         told["good"],
     )
-
-
-class Steps:
-    """Writes down the steps as they are taken: ``with steps.take(TOKEN): …`` notes a :class:`.Refused` and lets it go on."""
-
-    def __init__(self, earlier: tuple[Step, ...] = ()) -> None:
-        self.taken = list(earlier)
-
-    def take(self, name: str, about: str = "") -> _Taking:
-        return _Taking(self, name, about)
-
-
-class _Taking:
-    def __init__(self, steps: Steps, name: str, about: str) -> None:
-        self._steps, self._name, self._about = steps, name, about
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._steps.taken.append(Step(self._name, self._about))
-        elif isinstance(error, Refused):
-            self._steps.taken.append(Step(self._name, self._about, error.code, error.params))

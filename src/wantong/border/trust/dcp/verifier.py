@@ -17,10 +17,9 @@ from typing import Any, Final, Protocol
 
 import jsonschema_rs
 
-from wantong.border.trust import tokens
-from wantong.border.trust.dcp import credentials, did, jose, messages, selfissued, statuslist
+from wantong.border.trust import jws, tokens
+from wantong.border.trust.dcp import credentials, did, messages, selfissued, statuslist
 from wantong.border.trust.dcp.credentials import Credential
-from wantong.border.trust.dcp.refusal import Refused
 from wantong.border.trust.dcp.verdict import (
     CREDENTIAL,
     DOCUMENT,
@@ -31,11 +30,11 @@ from wantong.border.trust.dcp.verdict import (
     REQUIRED,
     SIGNATURE,
     TOKEN,
+    TOPIC,
     Shown,
-    Step,
-    Steps,
     Verdict,
 )
+from wantong.border.trust.verdict import Refused, Step, Steps
 
 TOLERANCES: Final = credentials.TOLERANCES | {did.NO_RELATIONSHIPS}
 
@@ -100,7 +99,7 @@ def identify(
     ``known`` tells whether a DID is a recognised participant's; ``use`` notes that a token is used, and returns False
     if it was before.
     """
-    steps, issuer = Steps(), ""
+    steps, issuer = Steps(TOPIC), ""
     try:
         with steps.take(TOKEN):
             token = selfissued.read(text, audience=policy.did, now=now, request=request)
@@ -124,7 +123,7 @@ def identify(
 
 def examine(who: Identified, *, policy: Policy, web: Web, now: datetime) -> Verdict:
     """Fetch what ``who`` has to show and judge it by ``policy``."""
-    steps, holder = Steps(who.steps), who.token.issuer
+    steps, holder = Steps(TOPIC, who.steps), who.token.issuer
     shown: list[Shown] = []
     try:
         with steps.take(PRESENTATION, holder):
@@ -178,7 +177,7 @@ def _check(
 
 
 def prove(
-    token: jose.Unproven,
+    token: jws.Unproven,
     name: str,
     relationship: str,
     document: did.Document,
@@ -192,12 +191,12 @@ def prove(
     if token.kid is not None and did.absolute(token.kid, name).partition("#")[0] != name:
         raise Refused("key-foreign", kid=token.kid, did=name)
     try:
-        jose.prove(token, did.method(document, token.kid, relationship, tolerates).key)
+        jws.prove_by(token, did.method(document, token.kid, relationship, tolerates).key)
     except Refused:
         renewed = web.document(name, fresh=True)
         if renewed is document:
             raise
-        jose.prove(token, did.method(renewed, token.kid, relationship, tolerates).key)
+        jws.prove_by(token, did.method(renewed, token.kid, relationship, tolerates).key)
         return renewed
     return document
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from wantong.border.trust.dcp import credentials, issuing, messages, selfissued, services
 from wantong.border.trust.dcp.messages import BadQuery
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 from wantong.ground import config
 from wantong.ground.http.auth import BearerToken, NotAllowed
 

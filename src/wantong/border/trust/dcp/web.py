@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from wantong.border.trust.dcp import did, statuslist
 from wantong.border.trust.dcp.options import Options
-from wantong.border.trust.dcp.refusal import Refused
+from wantong.border.trust.verdict import Refused
 from wantong.ground.http.fetch import Fetcher, FetchFailed, Reply
 from wantong.ground.http.reach import Reach
 

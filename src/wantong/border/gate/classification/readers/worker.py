@@ -335,23 +335,24 @@ def serve(connection: socket.socket) -> None:
         budget.unpacked, budget.entries = request["unpacked"], request["entries"]
         place = request["place"]
         _bound_time(limits.parser_time(request["size"]))
+        failure: ReadProblem | None = None
         with os.fdopen(descriptors[0], "rb") as file:
             file.seek(0)
             try:
                 for header, payload in JOBS[request["job"]](file, place, budget, **request["options"]):
                     connection.sendall(_frame(header, payload))
             except ReadProblem as problem:
-                connection.sendall(_frame(*_as_message(problem)))
+                failure = problem.with_traceback(None)
             except MemoryError:
-                connection.sendall(
-                    _frame(*_as_message(LimitReached(place, "parser_bytes", limits.parser_bytes)))
-                )
+                failure = LimitReached(place, "parser_bytes", limits.parser_bytes)
             except RecursionError:
-                connection.sendall(_frame(*_as_message(LimitReached(place, "nesting", limits.nesting))))
+                failure = LimitReached(place, "nesting", limits.nesting)
             except BrokenPipeError:
                 return
             except Exception as error:
-                connection.sendall(_frame(*_as_message(Damaged(place, f"{type(error).__name__}: {error}"))))
+                failure = Damaged(place, f"{type(error).__name__}: {error}")
+        if failure is not None:  # said when the error is gone, and with it whatever its frames held
+            connection.sendall(_frame(*_as_message(failure)))
         connection.sendall(_frame({"kind": "done", "unpacked": budget.unpacked}, b""))
 
 
