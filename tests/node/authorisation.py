@@ -21,6 +21,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver
+from django.utils.translation import override
 from joserfc.jwk import OKPKey
 from starlette.testclient import TestClient
 
@@ -56,7 +57,7 @@ class Route:
         """Who is tried: people where people work, nodes where nodes speak, and one of the others everywhere."""
         if self.plane:
             return ("anonymous", "peer")
-        if self.path.startswith(("dsp/", "wantong/", "log/witness/", "dcp/")):
+        if self.path.startswith(("dsp/", "wantong/", "log/witness/", "dcp/", "passes/")):
             return ("anonymous", "operator", *NODES)
         return (*PEOPLE, "peer")
 
@@ -97,7 +98,10 @@ def routes() -> list[Route]:
             for operation in view.operations:
                 methods_of.setdefault(full, set()).update(operation.methods)
     found = []
-    for path in _paths(get_resolver(), ""):
+    # pages stand under the language that is active: whatever was asked before, here it is this one
+    with override(LANGUAGE):
+        paths = list(_paths(get_resolver(), ""))
+    for path in paths:
         plain = re.sub(r"<\w+:(\w+)>", r"<\1>", path)
         methods = methods_of.pop(plain, None) or {"GET", "POST"}
         found += [Route(method, path) for method in sorted(methods)]

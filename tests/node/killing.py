@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from tests.node.test_processes import children
 
 from wantong.ground.log import Trust, verify_receipt
-from wantong.node.bay import Bay, BayNode
+from wantong.node.bay import DUE, Bay, BayNode
 
 Row = Mapping[str, Any]
 Trace = Counter[tuple[str, ...]]
@@ -144,8 +144,7 @@ def wait_until_quiet(bay: Bay, seconds: float = 90.0) -> None:
 
 def _restless(bay: Bay) -> Iterator[str]:
     for place, node in bay.nodes.items():
-        due = "SELECT topic, key, attempts, last_error FROM outbox_event WHERE state = 'due' AND topic NOT IN ('gate.term', 'keys.forget')"
-        for event in rows(node, due):
+        for event in rows(node, DUE):
             yield f"{place}: {dict(event)}"
         for entry in rows(node, 'SELECT kind FROM log_logentry WHERE "index" IS NULL'):
             yield f"{place}: {entry['kind']} is not logged"

@@ -43,7 +43,7 @@ def _private(path: Path) -> list[bytes]:
     try:
         told = json.loads(text)
     except ValueError:
-        return [text.rpartition("+")[2].encode()] if text.startswith("PRIVATE") else [text.encode()]
+        return [text.split("+", 4)[4].encode()] if text.startswith("PRIVATE") else [text.encode()]
     return [told["d"].encode()] if isinstance(told, dict) and "d" in told else []
 
 

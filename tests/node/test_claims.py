@@ -19,7 +19,6 @@ from wantong.node.bay import Bay
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.slow,
-    pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(600),
 ]
 ROWS = b"day,arrivals\n2026-01-01,7\n2026-01-02,9\n"

@@ -19,7 +19,6 @@ from wantong.node.demo.narration import Narrator
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.slow,
-    pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(900),
 ]
 

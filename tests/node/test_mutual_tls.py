@@ -16,7 +16,7 @@ from tests.node.test_processes import free_ports, wait_for, wantong
 from wantong.border.trust import keys, tokens
 from wantong.node import config, setup
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 ASKED = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage"}
 
 

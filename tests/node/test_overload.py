@@ -16,7 +16,7 @@ from tests.node.test_processes import folder, wait_for, wantong  # noqa: F401 - 
 
 from wantong.border.gate.whitelist.services import OPEN_DATA
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 
 
 def token_for(folder: Path) -> str:  # noqa: F811

@@ -18,7 +18,7 @@ import pytest
 
 from wantong.node import config, setup
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,10 +93,13 @@ def test_a_new_node_has_settings_keys_and_a_card_that_only_its_user_can_read(fol
     assert settings.node.participant_id == "mo.test.example"
     card = json.loads((folder / "card.json").read_text())
     assert "mo.test.example" in json.dumps(card)
-    secrets = sorted((folder / "keys").iterdir())
-    assert {"log.key", "witness.key", "web.key", "protocol.key"} <= {path.name for path in secrets}
+    everything = sorted((folder / "keys").rglob("*"))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in everything)
+    secrets = [path for path in everything if path.is_file()]
+    assert {"log.key", "witness.key", "web.key", "protocol.key", "service.key"} <= {
+        path.name for path in secrets
+    }
     for path in secrets:
-        assert path.stat().st_mode & 0o077 == 0, path
         assert path.read_text().strip() not in (folder / "card.json").read_text()
 
 

@@ -24,7 +24,7 @@ from wantong.ground.http import webkey
 from wantong.ground.log.identifiers import uuid7
 from wantong.node import config
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.processes
 PAYLOAD = b"a,b\n" + b"1,2\n" * 1000
 
 

@@ -29,7 +29,6 @@ from wantong.node.demo.desk import Desk, Refused, until
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.slow,
-    pytest.mark.xdist_group("processes"),
     pytest.mark.timeout(600),
 ]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-PUBLIC, OPERATORS, REGISTRARS = "public", "operators", "registrars"
+PUBLIC, OPERATORS, REGISTRARS, DECIDERS = "public", "operators", "registrars", "deciders"
+REFUSED = {REGISTRARS: {"wu"}, DECIDERS: {"chan", "wu"}}
+"""Who has a password and none of the roles that such a page is for."""
 
 
 def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -57,6 +59,7 @@ def pages(ids: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         "offshore-space": (f"offshore/{ids['offshore']}", OPERATORS),
         "research": ("research", OPERATORS),
         "research-project": (f"research/{ids['research']}?dataset=social-insurance", OPERATORS),
+        "acts-of-trust": ("acts-of-trust/", DECIDERS),
         "log": ("log", PUBLIC),
         "log-entry": (f"log/entries/{ids['entry']}", PUBLIC),
         "verify": ("verify", PUBLIC),
@@ -78,4 +81,5 @@ FORMS = {
     "registration-bundle",
     "sharing-ask",
     "sharing-version",
+    "acts-of-trust",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
 from wantong.border.gate.verification import services as verification
 from wantong.border.gate.whitelist import services as whitelist
+from wantong.border.trust.credentials import services as credentials
 from wantong.border.trust.models import Peer
+from wantong.border.trust.proposals import services as proposals
 from wantong.ground import config
 from wantong.ground.actors import Actor
 from wantong.ground.log import Note, Party, Trust, services
@@ -122,6 +125,7 @@ def seed(folder: Path) -> Seeded:
     try:
         made = _crossings(folder, witnesses)
         _open_data(folder)
+        _acts_of_trust()
     finally:
         for topic, handler in kept.items():
             if handler is None:
@@ -129,6 +133,14 @@ def seed(folder: Path) -> Seeded:
             else:
                 outbox.HANDLERS[topic] = handler
     return made
+
+
+def _acts_of_trust() -> None:
+    """One that waits for whoever looks, one that he proposed himself, and one that is decided."""
+    for who, type in ((HO, "library-card"), (LEI, "degree"), (HO, "business-licence")):
+        registrar = dataclasses.replace(who, roles=frozenset({"operator", "approver"}))
+        made = credentials.open_type(registrar, type)
+    proposals.refuse(LEI, made.id, "市场监管部门另行签发。")
 
 
 def _open_data(folder: Path) -> None:

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import sys
+from functools import partial
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Any
 
-from wantong.node import logging, setup
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
+from tests.serving import serve
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-def main(folder: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    setup.create(folder, jurisdiction="gd", url=url, participant_id="gd.test.example")
-    setup.prepare(folder)
-    logging.configure("warning", "web")  # standard output is for the one line
-    from django.core.wsgi import get_wsgi_application
+def fill(folder: Path) -> dict[str, Any]:
     from tests.portal import counterparty, seeded
 
     from wantong.border.trust.models import Peer
@@ -39,12 +20,9 @@ def main(folder: Path) -> None:
     Peer.objects.filter(participant_id="mo.test.example").update(url=theirs)
     # nobody listens there
     Peer.objects.filter(participant_id="hk.test.example").update(url="http://127.0.0.1:9")
-    server = make_server(
-        "127.0.0.1", port, get_wsgi_application(), server_class=_Server, handler_class=_Quiet
-    )
-    print(json.dumps({"url": url, "ids": made.ids(), "password": seeded.PASSWORD}), flush=True)
-    server.serve_forever()
+    return {"ids": made.ids(), "password": seeded.PASSWORD}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    serve(folder, partial(fill, folder), host="127.0.0.1")

@@ -8,9 +8,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from wantong.ground.http import throttle
+from wantong.ground.http.models import SignInFailures
 from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
-from wantong.portal import services, throttle
-from wantong.portal.models import SignInFailures
+from wantong.portal import services
 from wantong.portal.problems import UnknownRole, WeakPassword
 from wantong.portal.templatetags import wantong as tags
 

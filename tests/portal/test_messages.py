@@ -26,10 +26,15 @@ from wantong.border.gate.rules import grammar
 from wantong.border.gate.verification import carried
 from wantong.border.gate.whitelist.catalogue import MASKS
 from wantong.border.gate.whitelist.models import State as ItemState
+from wantong.border.trust.identity.accounts import passkeys
+from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts.levels import Assurance
+from wantong.border.trust.identity.accounts.linking import matching
+from wantong.border.trust.identity.accounts.models import Recovery
 from wantong.ground.i18n import LANGUAGES, catalogue
 from wantong.ground.problems import Problem
 from wantong.portal.services import ROLES
-from wantong.portal.views import crossings
+from wantong.portal.views import crossings, identity
 
 SOURCE = Path(wantong.__file__).parent
 MESSAGES = catalogue()
@@ -105,30 +110,64 @@ FAMILIES = {
     "kind.gate.import": LOGGED,
     "kind.sharing": [*SHARING_LOGGED, "enter", "confirm", "delist", "member", "dismiss", "version"],
     "kind.whitelist": ("propose", "approve", "reject", "revoke"),
+    "kind.passes.right": ("issue", "active", "suspended", "withdrawn"),
+    "kind.passes.rules": ("propose", "approve", "reject"),
+    "kind.passes.gate": ("propose", "approve", "reject", "retire"),
     "kind.consent": ("given", "withdrawn"),
     "verification.state": ("valid", "revoked", "expired"),
     "verification.verdict": get_args(carried.Outcome),
     "verification.status": (*get_args(carried.State), "none"),
     "verification.field": ("document", "kind", "expires", "reason"),
+    "accounts.ial": range(4),
+    "accounts.aal": range(4),
+    "accounts.fal": range(4),
+    "accounts.assurance": [level.name for level in Assurance],
+    "accounts.passkey-refused": (*get_args(passkeys.Reason), "unknown", "known"),
+    "accounts.attribute": matching.rules().attributes,
+    "accounts.recoveries.state": Recovery.State.values,
+    "accounts.password": ("passkey", "late"),
+    "accounts.register.label": ("hint",),
+    "accounts.passkeys.label": ("hint",),
+    "portal.doors": identity.DOORS,
+    "portal.door": [
+        f"{name.replace(':', '-')}{part}" for names in identity.DOORS.values() for name in names for part in ("", ".about")
+    ],
+    "kind.wallet": ("presented", "declined"),
+    "kind.identity": accounts.LOGGED,
     "kind.verification": ("registered", "revoked", "checked"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", MESSAGES)
-def test_a_message_stands_in_exactly_four_languages(key):
-    texts = MESSAGES[key]
-    assert set(texts) == set(LANGUAGES)
-    for lang, text in texts.items():
-        assert isinstance(text, str) and text.strip(), (key, lang)
+# one test a family: a test a message would be most of the suite
+PREFIXES = sorted({key.partition(".")[0] for key in MESSAGES})
 
 
-@pytest.mark.parametrize("key", MESSAGES)
-def test_the_languages_of_a_message_have_the_same_placeholders(key):
-    fields = {
-        lang: {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
-        for lang, text in MESSAGES[key].items()
-    }
-    assert len(set(map(frozenset, fields.values()))) == 1, fields
+def of(prefix: str) -> dict[str, dict[str, str]]:
+    return {key: texts for key, texts in MESSAGES.items() if key.partition(".")[0] == prefix}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_message_stands_in_exactly_four_languages(prefix):
+    for key, texts in of(prefix).items():
+        assert set(texts) == set(LANGUAGES), key
+        for lang, text in texts.items():
+            assert isinstance(text, str) and text.strip(), (key, lang)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_languages_of_a_message_have_the_same_placeholders(prefix):
+    for key, texts in of(prefix).items():
+        fields = {
+            lang: {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
+            for lang, text in texts.items()
+        }
+        assert len(set(map(frozenset, fields.values()))) == 1, (key, fields)
+
+
+def test_every_kind_of_log_entry_has_a_name():
+    written = "\n".join(path.read_text() for path in SOURCE.glob("**/*.py"))
+    kinds = re.findall(r'(?:log|logbook)\.record\(\s*"([a-z]+\.[\w.\-]+)"', written)
+    assert [kind for kind in kinds if f"kind.{kind}" not in MESSAGES] == []
 
 
 def test_chinese_is_written_in_its_own_script():

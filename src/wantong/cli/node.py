@@ -126,15 +126,18 @@ def trust(directory: Path, card: Path, networks: tuple[str, ...]) -> None:
     "--forget",
     "act",
     flag_value="forget",
-    help="a key was stolen: end at once what the old keys of downloads and sessions have signed",
+    help="a key was stolen: end at once what the old keys of downloads, sessions and services are good for",
 )
 @explained
 def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
-    """Change the keys of the node of DIR, running or not: for requests, its log, witnessing, downloads and sessions.
+    """Change the keys of the node of DIR, running or not: for requests, its log, witnessing, downloads, sessions,
+    digital spaces, and its services.
 
     The next keys are announced to every recognised node; when all have acknowledged them they sign, and after the
     overlap the old ones are put away. Old receipts stay good; a download goes on for as long as its token lasts, half an
-    hour, and who is signed in stays signed in.
+    hour, and who is signed in stays signed in. What is sealed is sealed anew. A service's self-signed key is named in the
+    node's list at once and signs after the overlap; for one that a CA vouches for, a request is written, and the old key
+    signs until `wantong trust import` brings the certificate.
     """
     from datetime import timedelta
 
@@ -142,18 +145,27 @@ def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
 
     setup.enter(directory)
     from wantong.border.exchange import renewing
+    from wantong.border.trust.lists import successors
     from wantong.ground import config, keyring
 
-    length = timedelta(seconds=overlap)
+    length, lang = timedelta(seconds=overlap), language()
     if act is None:
         renewing.begin(length)
+        for one in successors.begin(length):
+            said = f"node.rotation.service.{one.course}"
+            click.echo(t(said, lang, purpose=one.purpose, suite=one.suite, request=one.request or ""))
     elif act == "switch":
         renewing.switch(length)
     elif act == "retire":
         renewing.retire()
     elif act == "forget":
-        renewing.forget_now()
-    rotation, lang = keyring.read(config.current().keys), language()
+        services = successors.forget()
+        try:
+            renewing.forget_now()
+        except keyring.NoRotation:
+            if not services:
+                raise
+    rotation = keyring.read(config.current().keys)
     if rotation is None:
         click.echo(t("node.rotation.none", lang))
     elif rotation.stage == "switched":
@@ -168,7 +180,11 @@ def rotate_keys(directory: Path, overlap: int, act: str | None) -> None:
 @DIRECTORY
 @click.argument("username")
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(["declarer", "approver", "auditor"]), required=True
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(["declarer", "approver", "auditor", "operator"]),
+    required=True,
 )
 @click.option("--token", is_flag=True, help="also make an API token and print it")
 @click.option(

@@ -21,10 +21,10 @@ SIGNS = {True: "[green]✔[/green]", False: "[red]✘[/red]"}
 
 
 class Terminal:
-    """Tells the crossings on a terminal, a line a step."""
+    """Tells the crossings on a terminal, a line a step; with ``pages`` also where somebody sees it."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, *, pages: bool = False) -> None:
+        self.console, self.pages = console, pages
 
     def begins(self, crossing: Crossing) -> None:
         self.console.print(
@@ -39,6 +39,8 @@ class Terminal:
             highlight=False,
             soft_wrap=True,
         )
+        if self.pages and step.page:
+            self.console.print(f"              [dim]{step.page}[/dim]", highlight=False, soft_wrap=True)
 
     def ends(self, crossing: Crossing) -> None:
         route = f" by [bold]{crossing.route}[/bold]" if crossing.route else ""
@@ -62,7 +64,7 @@ class Terminal:
 def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
     """Start three nodes (Guangdong, Hong Kong, Macao) and carry data across."""
     from wantong.node.bay import Bay
-    from wantong.node.demo import opendata, scenario, sharing
+    from wantong.node.demo import opendata, resident, scenario, sharing
     from wantong.node.demo.narration import Narrator
 
     console = Console(stderr=as_json)
@@ -86,9 +88,11 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
     )
     with bay.running():
         console.print(f"[dim]{time.perf_counter() - began:5.1f} s[/dim]  three nodes run")
-        narrator = Narrator(Terminal(console))
+        narrator, beside = Narrator(Terminal(console)), Narrator(Terminal(console, pages=not once))
         scenario.run(bay, narrator, language())
-        ok = all(crossing.ok for crossing in narrator.crossings)
+        resident.run(bay, beside, language())
+        (story,) = beside.crossings
+        ok = all(crossing.ok for crossing in (*narrator.crossings, story))
         if not once:
             # after the crossings: the workers have nothing else to do now
             opened = opendata.hand_in(bay)
@@ -99,7 +103,9 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
         console.print()
         done = sum(crossing.ok for crossing in narrator.crossings)
         console.print(
-            f"{SIGNS[ok]} {done} of {len(narrator.crossings)} crossings as the law has it, {seconds} s in all"
+            f"{SIGNS[ok]} {done} of {len(narrator.crossings)} crossings as the law has it, "
+            f"the resident {'at' if story.ok else 'not at'} the end of the way, {seconds} s in all",
+            soft_wrap=True,
         )
         if as_json:
             summary = {
@@ -108,11 +114,13 @@ def command(once: bool, as_json: bool, directory: Path, fresh: bool) -> None:
                 "nodes": bay.public(),
                 "trust": str(bay.trust_file),
                 "crossings": [crossing.to_dict() for crossing in narrator.crossings],
+                "resident": story.to_dict(),
             }
             click.echo(json.dumps(summary, ensure_ascii=False, indent=2))
         if once:
             raise SystemExit(0 if ok else 1)
-        _stay(console, bay)
+        with resident.beside(bay):
+            _stay(console, bay)
 
 
 def _stay(console: Console, bay: object) -> None:

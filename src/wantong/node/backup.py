@@ -49,6 +49,8 @@ KEPT = (
     "outgoing",
     "open",
     "queries",
+    # what people keep in their digital spaces, sealed
+    "spaces",
     # files that were made once, of a dataset and consents as they were then: nothing could make them again
     "shared",
     "offshore",
@@ -177,6 +179,8 @@ def restore(
 def _write(node: NodeConfig, draft: Path, progress: Progress) -> Manifest:
     files: dict[str, Member] = {}
     with (
+        # tables are read first: what they hold sealed must open with the keys that are read after them
+        keyring.kept(node.keys),
         tempfile.TemporaryDirectory(dir=node.run) as scratch,
         os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
         tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as archive,
@@ -298,7 +302,9 @@ def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:
                 if not _belongs(member.name):
                     raise NotABackup(file=str(source), reason=f"{member.name[:80]!r} has no place in it")
                 path = directory / member.name
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                # one by one: Path.mkdir gives the mode only to the last
+                for folder in reversed(PurePosixPath(member.name).parents[:-1]):
+                    (directory / folder).mkdir(exist_ok=True, mode=0o700)
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
                     shutil.copyfileobj(reader, target)
                 found[member.name] = Member(member.size, reader.hash.hexdigest())

@@ -24,7 +24,9 @@ from wantong.node import config, setup
 from wantong.node.processes import die_with_parent
 
 FIRST_PORT = {"gd": 8110, "hk": 8120, "mo": 8130}
-START_TIMEOUT = 90.0
+START_TIMEOUT = 180.0
+DUE = "SELECT topic, key, attempts, last_error FROM outbox_event WHERE state = 'due' AND NOT timer"
+"""What a node has still to do, for whoever waits until it is at rest (``outbox.handler``: what is a timer is not)."""
 
 
 class NodeDidNotStart(Problem):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wantong.border.trust.dcp.options import BadOptions, Options
 from wantong.border.trust.dcp.options import read as read_options
+from wantong.border.trust.documents import lines
+from wantong.border.trust.identity.accounts import options as identity
+from wantong.border.trust.identity.accounts import passkeys
+from wantong.border.trust.identity.accounts.problems import NoPasskeysHere
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.limits import BadLimits, Limits
 from wantong.ground.http.limits import read as read_limits
@@ -38,7 +43,7 @@ class Listen:
 @dataclass(frozen=True)
 class Settings:
     """All of ``node.toml``: the node's identity, where it listens, its database (a URL), its web threads, its limits,
-    its TLS files, what it makes of claims."""
+    its TLS files, what it makes of claims, how people sign in, which authorities it can ask about documents."""
 
     node: NodeConfig
     listen: Listen
@@ -48,6 +53,8 @@ class Settings:
     limits: Limits
     tls: Tls | None
     claims: Options
+    identity: identity.Options
+    authorities: Mapping[str, lines.Line]
 
 
 def load(directory: Path) -> Settings:
@@ -98,6 +105,17 @@ def load(directory: Path) -> Settings:
         claims = read_options(raw.get("claims"))
     except BadOptions as error:
         raise BadSettings(file=str(file), reason=f"[claims]: {error}") from None
+    try:
+        signing_in = identity.read(raw.get("identity"))
+        if signing_in.passkeys_from is not None:
+            # else nobody could sign in from that day
+            passkeys.relying_party(node.url, "")
+    except (identity.BadOptions, NoPasskeysHere) as error:
+        raise BadSettings(file=str(file), reason=f"[identity]: {error}") from None
+    try:
+        authorities = lines.read(raw.get("authorities"), directory)
+    except lines.BadLine as error:
+        raise BadSettings(file=str(file), reason=f"[authorities] {error}") from None
     return Settings(
         node,
         address,
@@ -107,6 +125,8 @@ def load(directory: Path) -> Settings:
         limits,
         _tls(raw.get("tls"), directory, file),
         claims,
+        signing_in,
+        authorities,
     )
 
 

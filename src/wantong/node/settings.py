@@ -26,6 +26,8 @@ if folder := os.environ.get("WANTONG_NODE"):
     WANTONG_LIMITS = _settings.limits
     tls.use(_settings.tls)
     WANTONG_CLAIMS = _settings.claims
+    WANTONG_IDENTITY = _settings.identity
+    WANTONG_AUTHORITIES = _settings.authorities
 else:
     _scratch = Path(tempfile.mkdtemp(prefix="wantong-"))
     atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
@@ -70,6 +72,18 @@ INSTALLED_APPS = [
     "wantong.ground.log",
     "wantong.border.trust",
     "wantong.border.trust.dcp",
+    "wantong.border.trust.proposals",
+    "wantong.border.trust.certificates",
+    "wantong.border.trust.lists",
+    "wantong.border.trust.signatures",
+    "wantong.border.trust.signatures.timestamps",
+    "wantong.border.trust.documents",
+    "wantong.border.trust.passes",
+    "wantong.border.trust.identity.accounts",
+    "wantong.border.trust.identity.provider",
+    "wantong.border.trust.credentials",
+    "wantong.border.trust.verifier",
+    "wantong.border.trust.wallet",
     "wantong.border.gate.classification",
     "wantong.border.gate.rules",
     "wantong.border.gate.whitelist",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -143,13 +144,17 @@ def change_database(directory: Path, url: str) -> None:
 
 def generate_keys(node: NodeConfig) -> None:
     """Make every key of the node that is not there yet, and the card that shows the public ones to others."""
+    from django.utils import timezone
+
     from wantong.border.trust import keys, services
+    from wantong.border.trust.certificates import holdings
     from wantong.border.trust.dcp import keys as dcp_keys
     from wantong.ground import log
 
     log.generate_keys(node.keys, node.participant_id)
     keys.generate(node.keys)
     dcp_keys.generate(node.keys)
+    holdings.generate(node, timezone.now())
     _replace(node.directory / "card.json", services.make_card(node))
 
 
@@ -226,7 +231,11 @@ def enter(directory: Path) -> None:
 
     os.environ["WANTONG_NODE"] = str(directory)
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module()
-    django.setup()
+    gc.disable()  # what is loaded now stays: looking through it again and again is a tenth of the start
+    try:
+        django.setup()
+    finally:
+        gc.enable()
 
 
 def _toml(text: str) -> str:

@@ -10,11 +10,23 @@ from importlib.util import find_spec
 from django.apps import apps
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path, reverse
 
 import wantong
-from wantong.ground.http.auth import BearerToken, SessionOperator
+from wantong.ground.http.auth import BearerToken, NotAllowed, SessionOperator
 from wantong.node import health, openapi
+
+
+def _sign_in(request: HttpRequest, extra_context: object = None) -> HttpResponse:
+    """The back office has no door of its own: passkeys and throttles are at the node's."""
+    if request.user.is_authenticated:  # and has no business there
+        raise NotAllowed(roles="staff", actor=f"user:{request.user.get_username()}")
+    return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+
+
+admin.site.login = _sign_in  # type: ignore[method-assign,assignment]
 
 api = openapi.Api(
     title="Wantong node",

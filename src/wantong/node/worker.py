@@ -140,7 +140,7 @@ def main() -> None:
     from wantong.border.gate.declarations import outgoing
     from wantong.ground import config, drafts
     from wantong.ground.outbox import services
-    from wantong.node import logging
+    from wantong.node import handlers, logging
 
     logging.configure(settings.LOG_LEVEL, "worker")
     run = config.current().run
@@ -161,6 +161,7 @@ def main() -> None:
     desk = Desk(THREADS, lambda: not stopping)
     services.release_leases()
     services.clock_went_back()
+    handlers.begin_days()
     outgoing.sweep(config.current().outgoing)
     drafts.settle_in(config.current().passing)
     drafts.sweep(config.current().blobs)

@@ -10,13 +10,6 @@ class SignInNeeded(Problem):
     status = 401
 
 
-class TooManyAttempts(Problem):
-    """Sign-in is closed for ``seconds`` because of repeated failures."""
-
-    slug = "too-many-attempts"
-    status = 429
-
-
 class PeersBusy(Problem):
     """Other catalogues are being read; try again after ``retry_after`` seconds."""
 

@@ -29,6 +29,12 @@ TONES: Mapping[str, str] = {
     "queued": "wait",
     "done": "good",
     "failed": "bad",
+    # passes: rights, and what a gate decides
+    "active": "good",
+    "suspended": "wait",
+    "admit": "good",
+    "ask": "wait",
+    "refuse": "bad",
     # research projects
     "agreed": "good",
     "declined": "bad",

@@ -10,6 +10,7 @@ from wantong.portal.views import (
     consents,
     crossings,
     home,
+    identity,
     logbook,
     negotiations,
     offshore,
@@ -24,6 +25,7 @@ app_name = "portal"
 _pages = [
     *both("", home.home, "home"),
     path("now", home.now, name="now"),
+    *both("identity-services", identity.identity, "identity"),
     *both("crossings", crossings.crossings, "crossings"),
     *both("crossings/<uuid:declaration_id>", crossings.crossing, "crossing"),
     path("crossings/<uuid:declaration_id>/acts", crossings.act, name="crossing-act"),

@@ -11,12 +11,16 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happened: in words, with the rule and article it rests on (if any), and after how long."""
+    """One thing that happened: in words, with the rule and article it rests on (if any), and after how long.
+
+    ``page`` is where somebody sees it, if it has a page of its own.
+    """
 
     text: str
     seconds: float
     rules: tuple[str, ...] = ()
     citations: tuple[str, ...] = ()
+    page: str = ""
 
 
 @dataclass
@@ -74,10 +78,12 @@ class Narrator:
         crossing.seconds = round(time.perf_counter() - began, 3)
         self.audience.ends(crossing)
 
-    def step(self, text: str, rules: tuple[str, ...] = (), citations: tuple[str, ...] = ()) -> None:
+    def step(
+        self, text: str, rules: tuple[str, ...] = (), citations: tuple[str, ...] = (), page: str = ""
+    ) -> None:
         """Something happened in the crossing that is being told."""
         now = time.perf_counter()
-        step = Step(text, round(now - self._since, 3), rules, citations)
+        step = Step(text, round(now - self._since, 3), rules, citations, page)
         self._since = now
         self.crossings[-1].steps.append(step)
         self.audience.step(self.crossings[-1], step)

@@ -45,10 +45,18 @@ class Stage:
         self.clerks = {place: Desk(node, "clerk") for place, node in self.bay.nodes.items()}
         self.officers = {place: Desk(node, "officer") for place, node in self.bay.nodes.items()}
 
+    def text(self, message: str, **params: Any) -> str:
+        return t(f"demo.{message}", self.lang, **params)
+
     def say(
-        self, message: str, rules: Sequence[str] = (), citations: Sequence[str] = (), **params: Any
+        self,
+        message: str,
+        rules: Sequence[str] = (),
+        citations: Sequence[str] = (),
+        page: str = "",
+        **params: Any,
     ) -> None:
-        self.narrator.step(t(f"demo.{message}", self.lang, **params), tuple(rules), tuple(citations))
+        self.narrator.step(self.text(message, **params), tuple(rules), tuple(citations), page)
 
 
 def run(bay: Bay, narrator: Narrator, lang: str = "en", only: Collection[str] = ()) -> None:

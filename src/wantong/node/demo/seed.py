@@ -1,4 +1,4 @@
-"""Prepares one node of the demonstration bay: keys, database, trust in the other two, two operators."""
+"""Prepares one node of the demonstration bay: keys, database, trust in the other two, its operators."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 
 from wantong.node import setup
 
-# the one who declares and proposes, and the one who approves: never the same person
-OPERATORS = {"clerk": ("declarer",), "officer": ("approver", "auditor")}
+# the one who declares and proposes, the one who approves (never the same person), and the one who keeps the trust list
+OPERATORS = {"clerk": ("declarer",), "officer": ("approver", "auditor"), "registrar": ("operator",)}
 PATIENCE = 60.0
+PLACES = ("gd", "hk", "mo")
 
 
 def main(place: str, bay: Path) -> None:
     """Idempotent: what is there already is kept."""
     directory = bay / place
     setup.prepare(directory)
-    for other in ("gd", "hk", "mo"):
+    for other in PLACES:
         if other != place:
             setup.recognise(_wait_for(bay / other / "card.json"))
     secrets_file = directory / "run" / "demo-operators.json"
@@ -38,6 +39,17 @@ def main(place: str, bay: Path) -> None:
         draft = secrets_file.with_suffix(".tmp")
         setup.write_secret(draft, json.dumps(operators))
         draft.replace(secrets_file)
+    from wantong.border.trust.credentials import services as issuing
+    from wantong.ground import config
+    from wantong.node.demo import trust
+    from wantong.node.demo.identity import scene
+
+    if place == "gd":
+        trust.agreed(issuing.open_type(trust.REGISTRAR, "degree"))
+    if place == "hk":
+        scene.prepare(bay, place, ("iam-smart", "guangdong"))
+    trust.publish(config.current())
+    trust.countersign(bay, PLACES, _wait_for)
 
 
 def _wait_for(path: Path) -> bytes:

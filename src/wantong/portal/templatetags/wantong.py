@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from wantong.ground import config, i18n
+from wantong.ground import clock, config, i18n
 from wantong.portal import services, tones, words
 
 register = template.Library()
@@ -33,6 +33,7 @@ NAVIGATION = (
     ("portal:carried", "portal.nav.carried", "operators"),
     ("classification:scan", "portal.nav.scan", "everyone"),
     ("rules:assess", "portal.nav.assess", "everyone"),
+    ("portal:identity", "portal.nav.identity", "everyone"),
     ("portal:log", "portal.nav.log", "everyone"),
     ("portal:verify", "portal.nav.verify", "everyone"),
 )
@@ -89,9 +90,8 @@ def localtime_bay(value: datetime | str | None, precision: str = "minutes") -> s
         value = parse_datetime(value)
     if value is None:
         return ""
+    text = clock.moment(value, language(), seconds=precision == "seconds")
     local = timezone.localtime(value)
-    clock = local.strftime("%H:%M:%S" if precision == "seconds" else "%H:%M")
-    text = i18n.t("portal.moment", language(), date=_date(local.date()), clock=clock)
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), text)
 
 
@@ -104,12 +104,7 @@ def date_bay(value: date | str | None) -> str:
         return ""
     if isinstance(value, datetime):
         value = timezone.localtime(value).date()
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(), _date(value))
-
-
-def _date(day: date) -> str:
-    months = i18n.t("portal.months", language()).split()
-    return i18n.t("portal.date", language(), day=day.day, month=months[day.month - 1], year=day.year)
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), clock.day(value, language()))
 
 
 @register.filter
