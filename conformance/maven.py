@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 from pathlib import Path
@@ -13,9 +14,15 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 def fetch(pom: Path) -> Path | None:
     """The folder with the archives that ``pom`` lists; None, and why is printed, when they cannot be had."""
     folder = BUILD / f"{pom.parent.name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
-    stamp = folder / "complete"
-    if stamp.exists():
+    if (folder / "complete").exists():
         return folder
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "maven.lock").open("w") as turn:  # two Mavens spoil the local repository for each other
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return _copied(pom, folder)
+
+
+def _copied(pom: Path, folder: Path) -> Path | None:
     command = ["mvn", "-q", "-B", "-ntp", COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     try:
         fetched = subprocess.run(
@@ -27,5 +34,5 @@ def fetch(pom: Path) -> Path | None:
     if fetched.returncode:
         print(fetched.stdout[-1500:])
         return None
-    stamp.touch()
+    (folder / "complete").touch()
     return folder

@@ -21,13 +21,11 @@ from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.checkpoint import Checkpoint
 from wantong.ground.log.note import Note
 from wantong.ground.log.tiles import TreeBuilder
+from wantong.node.bay import DUE
 from wantong.node.demo.desk import GaveUp
 
 _JWT = re.compile(rb"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
 _MARKER = re.compile(rb"R\d+-[0-9a-f]{8}-")
-QUIET = (
-    "SELECT topic, key, attempts, last_error FROM outbox_event WHERE state = 'due' AND topic <> 'gate.term'"
-)
 
 
 class Broken(AssertionError):
@@ -55,7 +53,8 @@ class Judge:
         self.keys = [
             key
             for node in self.world.nodes.values()
-            for path in sorted((node.directory / "keys").iterdir())
+            for path in sorted((node.directory / "keys").rglob("*"))
+            if path.is_file()
             for key in _secrets(path.read_bytes())
         ]
         for node in self.world.nodes.values():
@@ -77,7 +76,7 @@ class Judge:
     def _restless(self) -> Iterator[str]:
         for place, node in self.world.nodes.items():
             try:
-                for event in node.rows(QUIET):
+                for event in node.rows(DUE):
                     yield f"{place}: {event}"
                 for entry in node.rows('SELECT kind FROM log_logentry WHERE "index" IS NULL'):
                     yield f"{place}: {entry['kind']} is not logged"
@@ -329,7 +328,11 @@ def _left_over(node: FaultyNode) -> Iterator[Path]:
 
 
 def _secrets(content: bytes) -> Iterator[bytes]:
-    """The strings of a key file that nobody else may see: private members of a JWK, or the file itself."""
+    """The strings of a key file that nobody else may see: private members of a JWK, the beginning of a key in PEM, or
+    the file itself. What follows in a PEM file holds the public key too, and the certificates."""
+    if content.startswith(b"-----BEGIN PRIVATE KEY"):
+        yield content.split()[3]
+        return
     try:
         key = json.loads(content)
     except ValueError:

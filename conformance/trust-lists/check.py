@@ -1,0 +1,99 @@
+"""The lists of a real node before the readers of others, unmodified. Prints how many checks passed; exit 1 if one did not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+PUBLISH = """
+import json, sys
+from pathlib import Path
+from wantong.node import setup
+setup.enter(Path(sys.argv[1]))
+from wantong.border.trust.lists import proposing
+from wantong.ground import config
+from wantong.node.demo import trust
+told = json.loads(sys.argv[2])
+state = {"status": "granted", "name": {"en": "One Account"}, "period": {"since": "2026-01-01T00:00:00Z"},
+         "entity_id": told["url"], "jwks": [told["jwk"]]}
+wish = {"provider": {"id": "one", "name": {"en": "One Account"}, "uri": told["url"]},
+        "service": {"id": "one-account", "type": "identity-provider"}, "state": state}
+made = proposing.propose(trust.REGISTRAR, [*trust.wishes(config.current()), wish])
+proposing.approve(trust.OFFICER, made.id)
+proposing.take_effect(str(made.id))
+"""
+
+
+def main() -> int:
+    from asn1crypto import x509
+    from pyhanko.sign.validation.qualified import eutl_parse
+
+    from wantong.node import setup
+    from wantong.node.bay import BayNode, free_ports
+
+    passed: dict[str, bool] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder, taken = Path(name), set[int]()
+        (web, data), (port, _) = free_ports(0, taken), free_ports(0, taken)
+        node = BayNode("mo", folder / "node")
+        url = f"http://127.0.0.1:{web}"
+        setup.create(
+            node.directory, jurisdiction="mo", participant_id="mo.test.example", url=url,
+            data_url=f"http://127.0.0.1:{data}", listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
+        )  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+        setup.prepare_if_needed(node.directory)
+        command = ["node", "entity.mjs", str(port), url]
+        with subprocess.Popen(
+            command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as entity:
+            assert entity.stdin and entity.stdout
+            told = {"url": f"http://127.0.0.1:{port}", "jwk": json.loads(entity.stdout.readline())}
+            publish = [sys.executable, "-c", PUBLISH, str(node.directory), json.dumps(told)]
+            subprocess.run(publish, env=environment, check=True)
+            node.start()
+            try:
+                node.wait_ready(time.monotonic() + 90)
+                for asked, wanted in (("resolve", "chain 2"), ("forge", "none"), ("stranger", "none")):
+                    entity.stdin.write(f"{asked}\n")
+                    answer = entity.stdout.readline().strip()
+                    passed[f"@openid-federation/core: {asked}: {answer}"] = answer.startswith(wanted)
+                xml = httpx.get(f"{url}/trust/list.xml", trust_env=False).content
+                jws = httpx.get(f"{url}/trust/list.json", trust_env=False).json()
+            finally:
+                node.stop()
+                entity.stdin.close()
+        header = json.loads(base64.urlsafe_b64decode(jws["protected"] + "=="))
+        signer = base64.b64decode(header["x5c"][0])
+        (folder / "signer.der").write_bytes(signer)
+        for change, holds in ((xml, True), (xml.replace(b"One Account", b"Two Account", 1), False)):
+            (folder / "list.xml").write_bytes(change)
+            ids = ["--id-attr:Id", "TrustServiceStatusList", "--id-attr:Id", "SignedProperties"]
+            command = ["xmlsec1", "--verify", *ids, "--trusted-der", "signer.der", "list.xml"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+            passed[f"xmlsec1: {'as served' if holds else 'tampered with'}"] = (done.returncode == 0) is holds
+        certificate = x509.Certificate.load(signer)
+        registry, errors = eutl_parse.trust_list_to_registry(xml.decode(), [certificate])
+        passed["pyHanko: verified and parsed"] = registry is not None and not errors
+    for what, good in passed.items():
+        if not good:
+            print(f"   {what}")
+    print(
+        f"trust lists: {sum(passed.values())} of {len(passed)} checks by xmlsec1, pyHanko and @openid-federation/core"
+    )
+    return 0 if all(passed.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
