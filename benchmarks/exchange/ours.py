@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from wantong.node import setup
-from wantong.node.bay import BayNode, free_ports
+from wantong.node.bay import DUE, BayNode, free_ports
 from wantong.node.processes import die_with_parent
 
 PROVIDER, CONSUMER = "hk", "gd"
@@ -59,7 +59,7 @@ class Node(BayNode):
     def wait_quiet(self, seconds: float = 120.0) -> None:
         """Return when nothing must happen any more on this node. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
-        while self.rows("SELECT id FROM outbox_event WHERE state = 'due' AND topic <> 'gate.term' LIMIT 1"):
+        while self.rows(f"{DUE} LIMIT 1"):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.name} does not come to rest")
             time.sleep(0.05)
