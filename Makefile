@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test lint conformance benchmarks docs lock clean
+.PHONY: up test coverage lint conformance benchmarks docs lock clean
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) …"
@@ -24,6 +24,9 @@ up: $(VENV)/.installed  ## start three nodes, run the crossings, stay up (ONCE=1
 test: $(VENV)/.installed-test  ## the whole suite; what can reach a database on both
 	@tools/test $(ARGS)
 
+coverage: $(VENV)/.installed-test  ## what the suite on SQLite runs through, as pages in htmlcov/
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=html $(ARGS)
+
 lint: $(VENV)/.installed-test  ## style, types, floors
 	@$(BIN)/ruff check src tests benchmarks tools conformance
 	@$(BIN)/ruff format --check src tests benchmarks tools conformance
@@ -40,11 +43,12 @@ benchmarks: $(VENV)/.installed-test  ## figures as ratios, each beside its peer 
 docs: $(VENV)/.installed-test  ## the documentation as pages in site/
 	@$(BIN)/python tools/tasks.py > docs/tasks.md
 	@$(BIN)/python tools/authorisation.py > docs/authorisation.md
+	@$(BIN)/python tools/openid_modules.py > docs/openid-modules.md
 	@$(BIN)/mkdocs build --strict
 
 lock:  ## newest versions that pyproject.toml allows
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml --extra postgresql -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml --extra postgresql --extra test --extra docs -c requirements.lock -o requirements-test.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml --extra postgresql --extra hsm -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml --extra postgresql --extra hsm --extra test --extra docs -c requirements.lock -o requirements-test.lock
 
 clean:
 	rm -rf $(VENV) bay site build dist .pytest_cache .mypy_cache .ruff_cache

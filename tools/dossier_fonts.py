@@ -61,7 +61,7 @@ def cut(collection: Path, weight: str) -> None:
     top = font["CFF "].cff
     top.fontNames[0] = f"{NAME.replace(' ', '')}-{weight}"
     font["head"].modified = font["head"].created  # the same input gives the same file
-    target = PACKAGE / "data/fonts" / f"{NAME.replace(' ', '')}-{weight}.otf"
+    target = PACKAGE.parents[2] / "ground/data/fonts" / f"{NAME.replace(' ', '')}-{weight}.otf"
     target.parent.mkdir(exist_ok=True)
     font.recalcTimestamp = False
     font.save(target)
