@@ -31,7 +31,7 @@ from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration
 from wantong.border.gate.verification import services as verification
 from wantong.border.gate.whitelist import services as whitelist
-from wantong.border.trust.credentials import services as credentials
+from wantong.border.trust.credentials import opening
 from wantong.border.trust.models import Peer
 from wantong.border.trust.proposals import services as proposals
 from wantong.ground import config
@@ -139,7 +139,7 @@ def _acts_of_trust() -> None:
     """One that waits for whoever looks, one that he proposed himself, and one that is decided."""
     for who, type in ((HO, "library-card"), (LEI, "degree"), (HO, "business-licence")):
         registrar = dataclasses.replace(who, roles=frozenset({"operator", "approver"}))
-        made = credentials.open_type(registrar, type)
+        made = opening.open_type(registrar, type)
     proposals.refuse(LEI, made.id, "市场监管部门另行签发。")
 
 

@@ -123,9 +123,9 @@ def _actor(username: str | None) -> Actor:
 @BY
 def open(type: str, by: str | None) -> None:
     """Propose to issue credentials of TYPE; another approves."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import opening
 
-    proposed(services.open_type(_actor(by), type), t("credentials.cli.opened", language(), type=shown(type)))
+    proposed(opening.open_type(_actor(by), type), t("credentials.cli.opened", language(), type=shown(type)))
 
 
 @verb
@@ -133,9 +133,9 @@ def open(type: str, by: str | None) -> None:
 @BY
 def close(type: str, by: str | None) -> None:
     """Issue no more of TYPE; what was issued stays good."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import opening
 
-    _say("credentials.cli.closed", type=services.close_type(_actor(by), type).type)
+    _say("credentials.cli.closed", type=opening.close_type(_actor(by), type).type)
 
 
 @verb
@@ -146,7 +146,7 @@ def close(type: str, by: str | None) -> None:
 @BY
 def entitle(type: str, record: Any, reference: str, account: str, by: str | None) -> None:
     """Take in the record in the file RECORD (JSON claims of TYPE): somebody may have a credential of it."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import register
 
     try:
         claims = json.load(record)
@@ -154,7 +154,7 @@ def entitle(type: str, record: Any, reference: str, account: str, by: str | None
         claims = None
     if not isinstance(claims, dict):
         raise click.BadParameter(t("credentials.cli.no-record", language()), param_hint="RECORD")
-    _told(services.entitle(_actor(by), type, claims, account=account, reference=reference))
+    _told(register.entitle(_actor(by), type, claims, account=account, reference=reference))
 
 
 @verb
@@ -162,9 +162,9 @@ def entitle(type: str, record: Any, reference: str, account: str, by: str | None
 @BY
 def approve(record: str, by: str | None) -> None:
     """Approve the record ID: the second person's word."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import register
 
-    _told(services.approve(_actor(by), record))
+    _told(register.approve(_actor(by), record))
 
 
 @verb
@@ -173,9 +173,9 @@ def approve(record: str, by: str | None) -> None:
 @BY
 def withdraw(record: str, reason: str, by: str | None) -> None:
     """The record ID is no longer true: what was issued of it is revoked."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import register
 
-    _told(services.withdraw(_actor(by), record, reason))
+    _told(register.withdraw(_actor(by), record, reason))
 
 
 @verb
@@ -189,9 +189,9 @@ def offer(
     record: str, formats: tuple[str, ...], no_code: bool, sign_in: bool, as_json: bool, by: str | None
 ) -> None:
     """Offer the credential of the record ID: prints the link for a wallet and, apart from it, the transaction code."""
-    from wantong.border.trust.credentials import services
+    from wantong.border.trust.credentials import offers
 
-    made = services.offer(
+    made = offers.offer(
         _actor(by),
         record,
         formats=[FORMATS[one] for one in formats],
@@ -241,9 +241,9 @@ def _taking_back(name: str, help: str) -> None:
     @click.option("--reason", required=True)
     @BY
     def act(credential: str, reason: str, by: str | None) -> None:
-        from wantong.border.trust.credentials import services
+        from wantong.border.trust.credentials import register
 
-        row = getattr(services, name)(_actor(by), credential, reason)
+        row = getattr(register, name)(_actor(by), credential, reason)
         _say("credentials.cli.changed", id=row.pk, state=row.state)
 
     command.add_command(click.Command(name, params=act.params, callback=act.callback, help=help))

@@ -46,11 +46,11 @@ REASONS = {
         "_issue": "a token by a consent or a client that stand in the log; the person sees each use",
         "by_code": "as above", "by_refresh": "as above", "_used": "this is what the person sees",
     },
-    "credentials/services.py": {
+    "credentials/issuing.py": {
         "_issue": CALLER, "_wait": "the record that waits stands in the log; nothing is given yet",
         "fetch_later": CALLER, "forget": "lets go of what was kept for lost answers, a day after it was issued",
-        "_place": CALLER,
     },
+    "credentials/statuses.py": {"take_place": CALLER},
     "wallet/services.py": {"put": CALLER},
     "wallet/resealing.py": {"hurry": "brings a change of keys nearer that the operator has begun; the log has what is sealed anew"},
     "wallet/showing.py": {"ask": "a question its holder is looking at; what comes of it is the entry"},

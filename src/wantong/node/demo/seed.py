@@ -39,13 +39,13 @@ def main(place: str, bay: Path) -> None:
         draft = secrets_file.with_suffix(".tmp")
         setup.write_secret(draft, json.dumps(operators))
         draft.replace(secrets_file)
-    from wantong.border.trust.credentials import services as issuing
+    from wantong.border.trust.credentials import opening
     from wantong.ground import config
     from wantong.node.demo import trust
     from wantong.node.demo.identity import scene
 
     if place == "gd":
-        trust.agreed(issuing.open_type(trust.REGISTRAR, "degree"))
+        trust.agreed(opening.open_type(trust.REGISTRAR, "degree"))
     if place == "hk":
         scene.prepare(bay, place, ("iam-smart", "guangdong"))
     trust.publish(config.current())

@@ -11,8 +11,8 @@ from tests.border.trust.credentials.wallet import URL, Wallet
 from tests.border.trust.people import agreed
 
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.credentials import services
-from wantong.border.trust.credentials.services import Offered
+from wantong.border.trust.credentials import offers, opening, register, statuses
+from wantong.border.trust.credentials.offers import Offered
 from wantong.ground.actors import Actor
 from wantong.ground.config import NodeConfig
 
@@ -77,10 +77,10 @@ def issuer(node, settings, db, _keys):
     settings.WANTONG = dataclasses.replace(
         node, url=URL, name={"en": "Node of Guangdong", "zh-hans": "广东节点"}
     )
-    services._tokens.clear()
+    statuses._tokens.clear()
     shutil.copytree(_keys, node.keys / holdings.SERVICES)
     for type in ("degree", "library-card", "business-licence", "social-insurance"):
-        agreed(services.open_type(OPERATOR, type))
+        agreed(opening.open_type(OPERATOR, type))
     return settings.WANTONG
 
 
@@ -92,8 +92,8 @@ def wallet(issuer) -> Wallet:
 @pytest.fixture
 def offered(issuer) -> Offered:
     """A library card, offered with a transaction code, in both formats."""
-    row = services.entitle(CLERK, "library-card", LIBRARY)
-    return services.offer(CLERK, row.pk, formats=("dc+sd-jwt", "mso_mdoc"))
+    row = register.entitle(CLERK, "library-card", LIBRARY)
+    return offers.offer(CLERK, row.pk, formats=("dc+sd-jwt", "mso_mdoc"))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.border.trust.credentials.wallet import Wallet, new_key
 from tests.border.trust.identity.provider.world import Person
 from tests.browsers import DESK, PHONE, chromium, fits, needs_chromium, opened, shot, violations
 
-from wantong.border.trust.credentials import services
+from wantong.border.trust.credentials import offers, register
 from wantong.ground.i18n import LANGUAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), needs_chromium]
@@ -46,12 +46,12 @@ def test_pages(
 
     person = Person()
     person.sign_in()
-    card = services.entitle(
+    card = register.entitle(
         CLERK, "library-card", LIBRARY, account=str(person.account.id), reference="R000123"
     )
-    services.entitle(CLERK, "business-licence", LICENCE, reference="B-1")
+    register.entitle(CLERK, "business-licence", LICENCE, reference="B-1")
     wallet = Wallet()
-    wallet.redeem(wallet.read(services.offer(CLERK, card.pk, tx_code=False).link))
+    wallet.redeem(wallet.read(offers.offer(CLERK, card.pk, tx_code=False).link))
     assert wallet.ask(new_key()).status_code == 200
     user = django_user_model.objects.create_user("che", password="x")
     user.groups.set([Group.objects.get_or_create(name=role)[0] for role in ("approver", "operator")])

@@ -23,7 +23,16 @@ from tests.border.trust.people import agreed
 
 from wantong.border.trust import cose, jws
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.credentials import mdoc, sdjwt, services, statuslist, types
+from wantong.border.trust.credentials import (
+    issuing,
+    mdoc,
+    offers,
+    opening,
+    register,
+    sdjwt,
+    statuslist,
+    types,
+)
 from wantong.border.trust.credentials.models import Entitlement, Issued, Offer
 from wantong.border.trust.credentials.problems import (
     NoReason,
@@ -130,7 +139,7 @@ def test_an_unknown_type(wallet: Wallet) -> None:
 # --- offers -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_offer_by_value_and_by_reference(wallet: Wallet, offered: services.Offered) -> None:
+def test_an_offer_by_value_and_by_reference(wallet: Wallet, offered: offers.Offered) -> None:
     told = wallet.read(offered.link)
     schema("credential_offer").validate(told)
     assert told == wallet.read(offered.whole_link)
@@ -143,38 +152,38 @@ def test_an_offer_by_value_and_by_reference(wallet: Wallet, offered: services.Of
     assert offered.tx_code not in str(row) and grant["pre-authorized_code"] not in str(row)
 
 
-def test_an_offer_is_taken_once(fetching: Wallet, offered: services.Offered) -> None:
+def test_an_offer_is_taken_once(fetching: Wallet, offered: offers.Offered) -> None:
     assert fetching.read(offered.link) == {"status": 404}
     assert error(Wallet().redeem(fetching.read(offered.whole_link), offered.tx_code)) == "400 invalid_grant"
 
 
-def test_an_offer_ends(wallet: Wallet, offered: services.Offered) -> None:
+def test_an_offer_ends(wallet: Wallet, offered: offers.Offered) -> None:
     told = wallet.read(offered.link)
     Offer.objects.update(expires_at=timezone.now())
     assert wallet.read(offered.link) == {"status": 404}
     assert error(wallet.redeem(told, offered.tx_code)) == "400 invalid_grant"
 
 
-def test_a_new_offer_ends_the_old_one(wallet: Wallet, offered: services.Offered) -> None:
+def test_a_new_offer_ends_the_old_one(wallet: Wallet, offered: offers.Offered) -> None:
     told = wallet.read(offered.link)
-    services.offer(CLERK, offered.offer.entitlement_id)
+    offers.offer(CLERK, offered.offer.entitlement_id)
     assert error(wallet.redeem(told, offered.tx_code)) == "400 invalid_grant"
 
 
-def test_transaction_codes(wallet: Wallet, offered: services.Offered) -> None:
+def test_transaction_codes(wallet: Wallet, offered: offers.Offered) -> None:
     told = wallet.read(offered.link)
     assert error(wallet.redeem(told)) == "400 invalid_request"
     wrong = f"{(int(offered.tx_code) + 1) % 10**6:06}"
-    for _ in range(services.WRONG_CODES):
+    for _ in range(offers.WRONG_CODES):
         assert error(wallet.redeem(told, wrong)) == "400 invalid_grant"
     # after five wrong ones the right one does not help
     assert error(wallet.redeem(told, offered.tx_code)) == "400 invalid_grant"
-    open_one = services.offer(CLERK, offered.offer.entitlement_id, tx_code=False)
+    open_one = offers.offer(CLERK, offered.offer.entitlement_id, tx_code=False)
     assert error(wallet.redeem(wallet.read(open_one.link), "123456")) == "400 invalid_request"
     assert wallet.redeem(wallet.read(open_one.link)).status_code == 200
 
 
-def test_codes_that_are_none(wallet: Wallet, offered: services.Offered) -> None:
+def test_codes_that_are_none(wallet: Wallet, offered: offers.Offered) -> None:
     told = wallet.read(offered.link)
     grant = told["grants"]["urn:ietf:params:oauth:grant-type:pre-authorized_code"]
     good = grant["pre-authorized_code"]
@@ -285,10 +294,10 @@ def test_additional_requests(fetching: Wallet) -> None:
 
 def test_several_wallets(issuer: Any) -> None:
     """Module `happy-flow-multiple-clients`: nobody gets what is another's."""
-    rows = [services.entitle(CLERK, "library-card", {**LIBRARY, "reader_number": f"R{n}"}) for n in range(2)]
+    rows = [register.entitle(CLERK, "library-card", {**LIBRARY, "reader_number": f"R{n}"}) for n in range(2)]
     found = []
     for row in rows:
-        offered, wallet = services.offer(CLERK, row.pk, tx_code=False), Wallet()
+        offered, wallet = offers.offer(CLERK, row.pk, tx_code=False), Wallet()
         wallet.redeem(wallet.read(offered.link))
         found.append(wallet)
     for n, wallet in enumerate(found):
@@ -311,8 +320,8 @@ def test_the_same_keys_again_are_the_same_credentials(fetching: Wallet) -> None:
 
 
 def test_once_is_once(wallet: Wallet) -> None:
-    row = services.entitle(CLERK, "degree", DEGREE)
-    offered = services.offer(CLERK, row.pk, tx_code=False)
+    row = register.entitle(CLERK, "degree", DEGREE)
+    offered = offers.offer(CLERK, row.pk, tx_code=False)
     wallet.redeem(wallet.read(offered.link))
     key = new_key()
     first = wallet.ask(key)
@@ -406,7 +415,7 @@ def test_two_proofs_of_one_key(fetching: Wallet) -> None:
 # --- identifiers ------------------------------------------------------------------------------------------------------
 
 
-def test_credential_identifiers(wallet: Wallet, offered: services.Offered) -> None:
+def test_credential_identifiers(wallet: Wallet, offered: offers.Offered) -> None:
     """Module `fail-unknown-credential-identifier`, and asking by an identifier that is known."""
     wanted = [{"type": "openid_credential", "credential_configuration_id": "library-card.sd-jwt"}]
     told = wallet.read(offered.link)
@@ -423,7 +432,7 @@ def test_credential_identifiers(wallet: Wallet, offered: services.Offered) -> No
     assert claims(text)["vct"] == types.get("library-card").vct
 
 
-def test_details_that_were_not_offered(wallet: Wallet, offered: services.Offered) -> None:
+def test_details_that_were_not_offered(wallet: Wallet, offered: offers.Offered) -> None:
     for configuration in ("degree.sd-jwt", "nothing"):
         wanted = [{"type": "openid_credential", "credential_configuration_id": configuration}]
         answer = wallet.redeem(
@@ -544,8 +553,8 @@ def service(issuer: Any) -> Service:
 
 def test_the_authorization_code_flow(person: Person, service: Service) -> None:
     """By PAR, DPoP and a person who signs in and allows it."""
-    row = services.entitle(CLERK, "degree", DEGREE, account=str(person.account.id))
-    offered = services.offer(CLERK, row.pk, pre_authorised=False)
+    row = register.entitle(CLERK, "degree", DEGREE, account=str(person.account.id))
+    offered = offers.offer(CLERK, row.pk, pre_authorised=False)
     told = Wallet().read(offered.link)
     assert list(told["grants"]) == ["authorization_code"]
     answer = service.log_in(person)
@@ -562,7 +571,7 @@ def test_the_authorization_code_flow(person: Person, service: Service) -> None:
 def test_deferred(person: Person, service: Service) -> None:
     """A business licence waits for its second person; the transaction is good once."""
     service.scope = "business-licence.sd-jwt"
-    row = services.entitle(CLERK, "business-licence", LICENCE, account=str(person.account.id))
+    row = register.entitle(CLERK, "business-licence", LICENCE, account=str(person.account.id))
     answer = service.log_in(person)
     wallet = Wallet(
         key=service.possession, token=answer["access_token"], configuration="business-licence.sd-jwt"
@@ -573,8 +582,8 @@ def test_deferred(person: Person, service: Service) -> None:
     again = wallet.post("/credentials/deferred", name)
     assert again.status_code == 202 and again.json()["transaction_id"] == name["transaction_id"]
     with pytest.raises(SamePerson):
-        services.approve(CHIEF.__class__("user:bo", "Bo", frozenset({"approver"})), row.pk)
-    services.approve(CHIEF, row.pk)
+        register.approve(CHIEF.__class__("user:bo", "Bo", frozenset({"approver"})), row.pk)
+    register.approve(CHIEF, row.pk)
     (text,) = issued(wallet.post("/credentials/deferred", name))
     assert claims(text)["unified_code"] == LICENCE["unified_code"]
     for bad in (name, {"transaction_id": "x"}, {}):
@@ -583,13 +592,13 @@ def test_deferred(person: Person, service: Service) -> None:
 
 def test_deferred_and_rejected(person: Person, service: Service) -> None:
     service.scope = "business-licence.sd-jwt"
-    row = services.entitle(CLERK, "business-licence", LICENCE, account=str(person.account.id))
+    row = register.entitle(CLERK, "business-licence", LICENCE, account=str(person.account.id))
     answer = service.log_in(person)
     wallet = Wallet(
         key=service.possession, token=answer["access_token"], configuration="business-licence.sd-jwt"
     )
     name = {"transaction_id": wallet.ask(new_key()).json()["transaction_id"]}
-    services.reject(CHIEF, row.pk, "the register says otherwise")
+    register.reject(CHIEF, row.pk, "the register says otherwise")
     assert error(wallet.post("/credentials/deferred", name)) == "400 credential_request_denied"
     assert error(wallet.ask(new_key())) == "400 credential_request_denied"
 
@@ -617,7 +626,7 @@ def test_notifications_that_are_none(fetching: Wallet) -> None:
     ):
         assert error(fetching.post("/credentials/notification", body)) == f"400 {expected}"
     other = Wallet()
-    offered = services.offer(CLERK, services.entitle(CLERK, "library-card", LIBRARY).pk, tx_code=False)
+    offered = offers.offer(CLERK, register.entitle(CLERK, "library-card", LIBRARY).pk, tx_code=False)
     other.redeem(other.read(offered.link))
     note = {"notification_id": name, "event": "credential_deleted"}
     assert error(other.post("/credentials/notification", note)) == "400 invalid_notification_id"
@@ -643,14 +652,14 @@ def test_revocation_is_seen_at_once(fetching: Wallet, accept: str) -> None:
     assert mine is not None and other is not None
     row = Issued.objects.get(index=mine.index)
     assert status_of(fetching, mine, accept) == statuslist.VALID
-    services.suspend(CHIEF, row.pk, "being looked into")
+    register.suspend(CHIEF, row.pk, "being looked into")
     assert status_of(fetching, mine, accept) == statuslist.SUSPENDED
-    services.resume(CHIEF, row.pk, "nothing was wrong")
+    register.resume(CHIEF, row.pk, "nothing was wrong")
     assert status_of(fetching, mine, accept) == statuslist.VALID
-    services.revoke(CHIEF, row.pk, "lost")
+    register.revoke(CHIEF, row.pk, "lost")
     assert status_of(fetching, mine, accept) == statuslist.INVALID
     assert status_of(fetching, other, accept) == statuslist.VALID
-    for act in (services.resume, services.suspend, services.revoke):
+    for act in (register.resume, register.suspend, register.revoke):
         with pytest.raises(NotInThisState):
             act(CHIEF, row.pk, "no way back")
     assert fetching.http.get("/credentials/status").json() == {"status_lists": [mine.uri]}
@@ -660,7 +669,7 @@ def test_revocation_is_seen_at_once(fetching: Wallet, accept: str) -> None:
 
 def test_a_record_that_is_withdrawn_takes_its_credentials_with_it(fetching: Wallet) -> None:
     texts = issued(fetching.ask(new_key(), new_key()))
-    services.withdraw(CHIEF, Entitlement.objects.get().pk, "the reader has left")
+    register.withdraw(CHIEF, Entitlement.objects.get().pk, "the reader has left")
     for text in texts:
         reference = statuslist.reference(claims(text))
         assert reference is not None and status_of(fetching, reference) == statuslist.INVALID
@@ -686,7 +695,7 @@ def test_a_new_issuing_key(fetching: Wallet) -> None:
 
 
 def test_the_secret_changes_while_an_offer_is_on_its_way(
-    wallet: Wallet, offered: services.Offered, settings: Any
+    wallet: Wallet, offered: offers.Offered, settings: Any
 ) -> None:
     told, nonce = wallet.read(offered.link), wallet.nonce()
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
@@ -699,22 +708,22 @@ def test_the_secret_changes_while_an_offer_is_on_its_way(
 
 
 def test_who_may_do_what(issuer: Any) -> None:
-    row = services.entitle(CLERK, "library-card", LIBRARY, reference="R-1")
+    row = register.entitle(CLERK, "library-card", LIBRARY, reference="R-1")
     with pytest.raises(NotAllowed):
-        services.open_type(CLERK, "degree")
+        opening.open_type(CLERK, "degree")
     with pytest.raises(NotAllowed):
-        services.entitle(OPERATOR, "library-card", LIBRARY)
+        register.entitle(OPERATOR, "library-card", LIBRARY)
     with pytest.raises(NotAllowed):
-        services.withdraw(CLERK, row.pk, "x")
+        register.withdraw(CLERK, row.pk, "x")
     with pytest.raises(NotAllowed):
-        services.offer(OPERATOR, row.pk)
+        offers.offer(OPERATOR, row.pk)
 
 
 def test_a_record_comes_once(issuer: Any) -> None:
-    first = services.entitle(CLERK, "library-card", LIBRARY, reference="R-1")
-    assert services.entitle(CLERK, "library-card", LIBRARY, reference="R-1").pk == first.pk
+    first = register.entitle(CLERK, "library-card", LIBRARY, reference="R-1")
+    assert register.entitle(CLERK, "library-card", LIBRARY, reference="R-1").pk == first.pk
     with pytest.raises(RecordDiffers):
-        services.entitle(CLERK, "library-card", {**LIBRARY, "name": "王小明"}, reference="R-1")
+        register.entitle(CLERK, "library-card", {**LIBRARY, "name": "王小明"}, reference="R-1")
 
 
 @pytest.mark.parametrize(
@@ -722,7 +731,7 @@ def test_a_record_comes_once(issuer: Any) -> None:
 )
 def test_records_that_do_not_fit(issuer: Any, change: dict[str, Any]) -> None:
     with pytest.raises(types.BadClaims) as caught:
-        services.entitle(CLERK, "library-card", {**LIBRARY, **change})
+        register.entitle(CLERK, "library-card", {**LIBRARY, **change})
     assert "王" not in str(caught.value) and not Entitlement.objects.exists()
 
 
@@ -730,30 +739,30 @@ def test_types_are_opened_where_they_are_issued(issuer: Any, settings: Any) -> N
     import dataclasses
 
     with pytest.raises(TypeNotOpen):
-        services.entitle(CLERK, "data-asset", {})
-    services.close_type(OPERATOR, "degree")
+        register.entitle(CLERK, "data-asset", {})
+    opening.close_type(OPERATOR, "degree")
     with pytest.raises(TypeNotOpen):
-        services.entitle(CLERK, "degree", DEGREE)
+        register.entitle(CLERK, "degree", DEGREE)
     settings.WANTONG = dataclasses.replace(settings.WANTONG, jurisdiction="hk")
     with pytest.raises(NotOurs):
-        services.open_type(OPERATOR, "residence-permit")
+        opening.open_type(OPERATOR, "residence-permit")
 
 
 def test_two_people(issuer: Any) -> None:
-    row = services.entitle(CHIEF, "business-licence", LICENCE)
+    row = register.entitle(CHIEF, "business-licence", LICENCE)
     assert row.state == "proposed"
     with pytest.raises(NotInThisState):
-        services.offer(CLERK, row.pk)
+        offers.offer(CLERK, row.pk)
     with pytest.raises(SamePerson):
-        services.approve(CHIEF, row.pk)
+        register.approve(CHIEF, row.pk)
     with pytest.raises(NoReason):
-        services.reject(CHIEF, row.pk, " ")
+        register.reject(CHIEF, row.pk, " ")
 
 
 def test_the_database_itself_wants_two_people(issuer: Any) -> None:
     from django.db import IntegrityError
 
-    row = services.entitle(CHIEF, "business-licence", LICENCE)
+    row = register.entitle(CHIEF, "business-licence", LICENCE)
     with pytest.raises(IntegrityError):
         Entitlement.objects.filter(pk=row.pk).update(state="approved", decided_by=CHIEF.id)
 
@@ -762,14 +771,14 @@ def test_what_was_kept_for_a_lost_answer_is_let_go(fetching: Wallet) -> None:
     issued(fetching.ask(new_key()))
     (event,) = Event.objects.filter(topic="credentials.forget")
     assert event.available_at > timezone.now() + timedelta(hours=23)
-    assert services.forget(timezone.now()) == 0
-    assert services.forget(timezone.now() + timedelta(days=2)) == 1
+    assert issuing.forget(timezone.now()) == 0
+    assert issuing.forget(timezone.now() + timedelta(days=2)) == 1
     assert Issued.objects.get().credential == ""
 
 
 def test_a_record_whose_time_is_over(wallet: Wallet) -> None:
-    row = services.entitle(CLERK, "library-card", {**LIBRARY, "valid_until": "2020-01-01"})
-    wallet.redeem(wallet.read(services.offer(CLERK, row.pk, tx_code=False).link))
+    row = register.entitle(CLERK, "library-card", {**LIBRARY, "valid_until": "2020-01-01"})
+    wallet.redeem(wallet.read(offers.offer(CLERK, row.pk, tx_code=False).link))
     assert error(wallet.ask(new_key())) == "400 credential_request_denied"
     assert opened(wallet.token)["sub"].startswith("offer:")
 
@@ -781,7 +790,7 @@ def test_attested_wallets(issuer: Any, person: Person) -> None:
     """Modules `fail-…-client-attestation-…`: a wallet that its maker attests, and each way in which it is refused."""
     maker, instance, client = ECKey.generate_key("P-256"), new_key(), "https://attested.example"
     agreed(registration.attester(OPERATOR, "Maker", {"keys": [maker.as_dict(private=False)]}))
-    services.entitle(CLERK, "degree", DEGREE, account=str(person.account.id))
+    register.entitle(CLERK, "degree", DEGREE, account=str(person.account.id))
     service = Service(client_id=client, redirect_uri=f"{client}/back", scope="degree.sd-jwt")
     service.register(scope="degree.sd-jwt", token_endpoint_auth_method="attest_jwt_client_auth", jwks=None)
     browser = Wallet(key=service.possession)

@@ -12,7 +12,7 @@ from tests.border.trust.credentials.conftest import CLERK, LIBRARY, LICENCE
 from tests.border.trust.credentials.wallet import Wallet, new_key
 from tests.border.trust.identity.provider.world import Person
 
-from wantong.border.trust.credentials import services, types
+from wantong.border.trust.credentials import opening, register, types
 from wantong.border.trust.credentials.models import Entitlement, Issued
 from wantong.border.trust.proposals import services as proposals
 from wantong.ground.i18n import LANGUAGES
@@ -43,7 +43,7 @@ def good(answer: Any) -> str:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_pages_in_every_language(official: Any, lang: str) -> None:
     browser = official("ana", "operator", "approver")
-    row = services.entitle(CLERK, "library-card", LIBRARY)
+    row = register.entitle(CLERK, "library-card", LIBRARY)
     for path in ("", "kinds/degree", "kinds/data-asset", "records/new/social-insurance", f"records/{row.pk}"):
         good(browser.get(f"/{lang}/credentials/{path}"))
 
@@ -55,14 +55,14 @@ def test_an_officials_way(official: Any) -> None:
         official("ana", "operator"),
     )
     operator.post("/en/credentials/kinds/professional-title/acts", {"act": "open"})
-    assert "professional-title" not in {type.id for type in services.opened()}
+    assert "professional-title" not in {type.id for type in opening.opened()}
     good(operator.get("/en/credentials/kinds/professional-title"))
     (waits,) = proposals.waiting()
     agree = f"/en/acts-of-trust/{waits.id}"
     assert operator.post(agree, {"act": "approve"}).status_code == 403, "who proposes does not approve"
     assert clerk.post(agree, {"act": "approve"}).status_code == 403
     assert chief.post(agree, {"act": "approve"}).status_code == 302
-    assert "professional-title" in {type.id for type in services.opened()}
+    assert "professional-title" in {type.id for type in opening.opened()}
     form = {name: value for name, value in LICENCE.items() if name != "registered_capital"}
     wrong = clerk.post("/en/credentials/records/new/business-licence", {**form, "unified_code": "x"})
     assert wrong.status_code == 422 and "unified_code" in wrong.content.decode()
@@ -90,7 +90,7 @@ def test_an_officials_way(official: Any) -> None:
 
 
 def test_who_sees_and_does_what(official: Any) -> None:
-    row = services.entitle(CLERK, "library-card", LIBRARY)
+    row = register.entitle(CLERK, "library-card", LIBRARY)
     nobody = official("xi")
     assert nobody.get(f"/en/credentials/records/{row.pk}").status_code == 403
     assert Client().get("/en/credentials/").status_code == 302
@@ -107,7 +107,7 @@ def test_a_persons_way(issuer: Any) -> None:
     person, other = Person(), Person()
     for one in (person, other):
         one.sign_in()
-    row = services.entitle(CLERK, "library-card", LIBRARY, account=str(person.account.id))
+    row = register.entitle(CLERK, "library-card", LIBRARY, account=str(person.account.id))
     assert "Library card" in good(person.browser.get("/en/credentials/mine"))
     assert "Library card" not in good(other.browser.get("/en/credentials/mine"))
     offered = good(person.browser.post(f"/en/credentials/mine/{row.pk}"))

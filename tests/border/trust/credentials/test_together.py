@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from tests.border.trust.credentials.conftest import CLERK, DEGREE, LIBRARY
 
-from wantong.border.trust.credentials import secret, services, vci
+from wantong.border.trust.credentials import issuing, offers, register, secret, vci
+from wantong.border.trust.credentials.issuing import Holder
 from wantong.border.trust.credentials.models import Issued
 from wantong.border.trust.credentials.problems import UnknownOffer
-from wantong.border.trust.credentials.services import Holder
 from wantong.border.trust.credentials.vci import IssuanceError
 from wantong.ground import crypto
 from wantong.ground.crypto import Suite
@@ -45,20 +45,20 @@ def together(act: Callable[[int], Any]) -> list[Any]:
     return outcomes
 
 
-def asking(type: str, claims: dict[str, Any]) -> Callable[[bytes], services.Given]:
-    offered = services.offer(CLERK, services.entitle(CLERK, type, claims).pk, tx_code=False)
+def asking(type: str, claims: dict[str, Any]) -> Callable[[bytes], issuing.Given]:
+    offered = offers.offer(CLERK, register.entitle(CLERK, type, claims).pk, tx_code=False)
     configuration = f"{type}.sd-jwt"
     holder = Holder("wallet", offer=offered.offer.pk, scope=frozenset({configuration}))
     request = vci.Request(configuration=configuration, proof_type="jwt")
-    return lambda key: services.issue(holder, request, [key], timezone.now())
+    return lambda key: issuing.issue(holder, request, [key], timezone.now())
 
 
 def test_an_offer_is_redeemed_once(issuer: Any) -> None:
-    offered = services.offer(CLERK, services.entitle(CLERK, "library-card", LIBRARY).pk, tx_code=False)
+    offered = offers.offer(CLERK, register.entitle(CLERK, "library-card", LIBRARY).pk, tx_code=False)
 
     def redeem(_: int) -> Any:
         with transaction.atomic():
-            return services.redeem(secret.offer_code(offered.offer.pk), None, timezone.now())
+            return offers.redeem(secret.offer_code(offered.offer.pk), None, timezone.now())
 
     outcomes = together(redeem)
     assert sum(not isinstance(one, Exception) for one in outcomes) == 1, outcomes

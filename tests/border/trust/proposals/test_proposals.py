@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from joserfc.jwk import ECKey
 
-from wantong.border.trust.credentials import services as credentials
+from wantong.border.trust.credentials import opening
 from wantong.border.trust.identity.accounts.models import Account
 from wantong.border.trust.identity.accounts.sources import services as sources
 from wantong.border.trust.identity.provider import registration
@@ -65,7 +65,7 @@ def acts() -> list[tuple[Callable[[Actor], Proposal], Callable[[], bool]]]:
     return [
         (source, lambda: bool(sources.listed())),
         (lambda who: registration.attester(who, "Maker", {"keys": [KEY]}), lambda: believed() == 1),
-        (lambda who: credentials.open_type(who, "degree"), lambda: bool(credentials.opened())),
+        (lambda who: opening.open_type(who, "degree"), lambda: bool(opening.opened())),
         (lambda who: wallet.admit(who, space.pk), lambda: bool(type(space).objects.get().opened_at)),
     ]
 
@@ -144,8 +144,8 @@ def test_secrets_wait_beside_the_keys_and_go_with_the_proposal(
 
 
 def test_whoever_sets_a_node_up_is_alone_until_there_are_others(node: Any) -> None:
-    made = credentials.open_type(system("operator"), "degree")
-    assert made.state == State.SET_UP and credentials.opened()
+    made = opening.open_type(system("operator"), "degree")
+    assert made.state == State.SET_UP and opening.opened()
     user = get_user_model().objects.create(username="ana")
     user.groups.add(Group.objects.get_or_create(name="approver")[0])
     assert registration.attester(system("operator"), "Maker", {"keys": [KEY]}).state == State.PROPOSED
@@ -155,11 +155,11 @@ def test_whoever_sets_a_node_up_is_alone_until_there_are_others(node: Any) -> No
 def test_taking_trust_away_takes_one(node: Any) -> None:
     services.approve(BO, source().id)
     services.approve(BO, registration.attester(ANA, "Maker", {"keys": [KEY]}).id)
-    services.approve(BO, credentials.open_type(ANA, "degree").id)
+    services.approve(BO, opening.open_type(ANA, "degree").id)
     sources.retire(ANA, "elsewhere")
     registration.disbelieve(ANA, "Maker")
-    credentials.close_type(ANA, "degree")
-    assert not sources.listed() and not believed() and not credentials.opened()
+    opening.close_type(ANA, "degree")
+    assert not sources.listed() and not believed() and not opening.opened()
 
 
 def signed_in(name: str, role: str) -> Client:

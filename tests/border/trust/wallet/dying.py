@@ -55,7 +55,7 @@ def main(folder: Path, stage: str) -> None:
     from tests.border.trust.people import agreed
     from tests.border.trust.wallet.test_services import account
 
-    from wantong.border.trust.credentials import services as issuing
+    from wantong.border.trust.credentials import offers, opening, register
     from wantong.border.trust.credentials.models import Issued
     from wantong.border.trust.verifier import services as verifier
     from wantong.border.trust.verifier.models import Inquiry
@@ -69,9 +69,9 @@ def main(folder: Path, stage: str) -> None:
     if stage == "take":
         holder = account()
         entered = services.enter(holder.pk, services.open_own(holder.pk).pk)
-        agreed(issuing.open_type(OPERATOR, "degree"))
+        agreed(opening.open_type(OPERATOR, "degree"))
         publishing.listed("issuer", "verifier")
-        offer = issuing.offer(CLERK, issuing.entitle(CLERK, "degree", DEGREE, reference="1").pk)
+        offer = offers.offer(CLERK, register.entitle(CLERK, "degree", DEGREE, reference="1").pk)
         taking.log = SimpleNamespace(record=die)  # type: ignore[assignment]  # the wallet's, not the issuer's
         taking.take(entered, taking.look(entered, offer.link), offer.tx_code)
         return

@@ -20,15 +20,15 @@ def fill() -> dict[str, str]:
     from tests.border.trust.people import agreed
     from tests.border.trust.wallet.test_services import FIRM, account
 
-    from wantong.border.trust.credentials import services as issuing
+    from wantong.border.trust.credentials import offers, opening, register
     from wantong.border.trust.identity.accounts import services as accounts
     from wantong.border.trust.wallet import services
     from wantong.portal.services import make_operator
 
     settings.ALLOWED_HOSTS = ["*"]
-    agreed(issuing.open_type(OPERATOR, "degree"))
+    agreed(opening.open_type(OPERATOR, "degree"))
     publishing.listed("issuer", "verifier")
-    offered = issuing.offer(CLERK, issuing.entitle(CLERK, "degree", DEGREE, reference="1").pk)
+    offered = offers.offer(CLERK, register.entitle(CLERK, "degree", DEGREE, reference="1").pk)
     told = {"cookie": settings.SESSION_COOKIE_NAME, "offer": offered.link, "code": offered.tx_code}
     holders = {"holder": account(), "owner": account(FIRM), "waiting": account("91440400MA5YYYYY0Y")}
     for name, holder in holders.items():

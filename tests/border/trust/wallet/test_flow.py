@@ -19,8 +19,15 @@ from tests.border.trust.people import agreed
 from tests.border.trust.wallet.test_services import account
 
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.credentials import answering, asking, statuslist
-from wantong.border.trust.credentials import services as issuing
+from wantong.border.trust.credentials import (
+    answering,
+    asking,
+    offers,
+    opening,
+    register,
+    statuses,
+    statuslist,
+)
 from wantong.border.trust.credentials.models import Issued
 from wantong.border.trust.verdict import Refused
 from wantong.border.trust.verifier import knowledge
@@ -40,10 +47,10 @@ EMPLOYER = Actor("user:employer", "Employer", frozenset({"declarer"}))
 def there(node, settings, live_server, _keys):
     """A node under its real address that issues degrees, is listed as issuer and verifier, and knows nothing yet."""
     settings.WANTONG = dataclasses.replace(node, url=live_server.url, name={"en": "Node", "zh-hans": "节点"})
-    issuing._tokens.clear()
+    statuses._tokens.clear()
     knowledge._lists._kept.clear()
     shutil.copytree(_keys, node.keys / holdings.SERVICES)
-    agreed(issuing.open_type(OPERATOR, "degree"))
+    agreed(opening.open_type(OPERATOR, "degree"))
     publishing.listed("issuer", "verifier")
     return settings.WANTONG
 
@@ -56,7 +63,7 @@ def entered(there) -> services.Entered:
 
 @pytest.fixture
 def offered(there):
-    return issuing.offer(CLERK, issuing.entitle(CLERK, "degree", DEGREE, reference="2025-123").pk)
+    return offers.offer(CLERK, register.entitle(CLERK, "degree", DEGREE, reference="2025-123").pk)
 
 
 def take(entered, offered):
@@ -107,7 +114,7 @@ def test_a_degree_is_taken_two_fields_are_shown_and_taken_back_and_revoked(enter
     assert services.contents(entered, Showing)[0][1].outcome == "withdrawn"
 
     for one in Issued.objects.all():
-        issuing.revoke(CHIEF, one.pk, "awarded in error")
+        register.revoke(CHIEF, one.pk, "awarded in error")
     knowledge._lists._kept.clear()
     again = verifier.ask(EMPLOYER, question="degree")
     seen = showing.ask(entered, again.link)
@@ -222,7 +229,7 @@ def test_a_revocation_is_seen_as_soon_as_the_lists_own_time_allows(entered, offe
     asked_at = timezone.now()
     assert outcome() == "passed"
     revoked_at = timezone.now()
-    issuing.withdraw(CHIEF, Issued.objects.first().entitlement_id, "awarded in error")
+    register.withdraw(CHIEF, Issued.objects.first().entitlement_id, "awarded in error")
     answer = Browser(HTTP_HOST=urlsplit(config.current().url).netloc).get(
         f"/credentials/status/{listed.number}"
     )

@@ -16,7 +16,7 @@ from tests.border.trust.identity.provider.world import Person, follow, say
 from tests.border.trust.people import agreed
 
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.credentials import services as issuing
+from wantong.border.trust.credentials import offers, opening, register, statuses
 from wantong.border.trust.credentials.models import Issued
 from wantong.border.trust.identity.provider.models import RegisteredClient
 from wantong.border.trust.verdict import Refused
@@ -32,10 +32,10 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def there(node, settings, live_server, _keys):
     settings.WANTONG = dataclasses.replace(node, url=live_server.url, name={"en": "Node", "zh-hans": "节点"})
-    issuing._tokens.clear()
+    statuses._tokens.clear()
     shutil.copytree(_keys, node.keys / holdings.SERVICES)
     for type in ("degree", "business-licence"):
-        agreed(issuing.open_type(OPERATOR, type))
+        agreed(opening.open_type(OPERATOR, type))
     return settings.WANTONG
 
 
@@ -49,8 +49,8 @@ def holder(there) -> SimpleNamespace:
 
 
 def offered(holder, type, claims, **more):
-    row = issuing.entitle(CLERK, type, claims, account=str(holder.person.account.pk))
-    return row, issuing.offer(CLERK, row.pk, pre_authorised=False, **more)
+    row = register.entitle(CLERK, type, claims, account=str(holder.person.account.pk))
+    return row, offers.offer(CLERK, row.pk, pre_authorised=False, **more)
 
 
 def signed_in(holder, link: str, answer: str = "allow") -> str:
@@ -120,7 +120,7 @@ def test_what_waits_for_a_second_person_comes_days_later(holder):
         handlers.collect(event(holder))
     ((_, noted),) = services.contents(holder.entered, Waiting)
     assert noted == dataclasses.replace(waiting, token=noted.token) and noted.token != waiting.token
-    issuing.approve(CHIEF, row.pk)
+    register.approve(CHIEF, row.pk)
     handlers.collect(event(holder))
     ((_, licence),) = services.contents(holder.entered, Credential)
     assert licence.type == "urn:wantong:vct:business-licence:1"
@@ -132,7 +132,7 @@ def test_what_waits_for_a_second_person_comes_days_later(holder):
 def test_what_was_rejected_is_told_on_the_page_until_its_holder_has_seen_it(holder):
     row, offer = offered(holder, "business-licence", LICENCE)
     holder.person.browser.get(signed_in(holder, offer.link))
-    issuing.reject(CHIEF, row.pk, "the register says otherwise")
+    register.reject(CHIEF, row.pk, "the register says otherwise")
     handlers.collect(event(holder))
     ((item, waiting),) = services.contents(holder.entered, Waiting)
     assert waiting.ended and not waiting.keys and not waiting.token and not waiting.dpop

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from wantong.border.trust.credentials import services, types
+from wantong.border.trust.credentials import offers, opening, register, types
 from wantong.border.trust.credentials.models import Entitlement, Issued
 from wantong.ground.http.auth import require
 from wantong.ground.http.forms import Reason
@@ -106,7 +106,7 @@ class Offered(Schema):
 
 @router.get("/credentials/types", auth=None, response=list[Kind], summary="Kinds of credentials")
 def kinds(request: HttpRequest) -> list[dict[str, Any]]:
-    here = {one.id for one in services.opened()}
+    here = {one.id for one in opening.opened()}
     return [
         {
             "type": one.id,
@@ -138,7 +138,7 @@ def records(
 @router.post("/credentials/records", response={201: Entitled}, summary="Somebody is entitled to a credential")
 def entitle(request: HttpRequest, body: Record) -> Any:
     """Where the kind asks for two people it waits for the second. The same record once more is the same."""
-    row = services.entitle(
+    row = register.entitle(
         request.auth,  # type: ignore[attr-defined]
         body.type,
         body.claims,
@@ -151,25 +151,25 @@ def entitle(request: HttpRequest, body: Record) -> Any:
 @router.get("/credentials/records/{record_id}", response=Whole, summary="A record and what was issued of it")
 def record(request: HttpRequest, record_id: uuid.UUID) -> Entitlement:
     require(request.auth, *OFFICIALS)  # type: ignore[attr-defined]
-    return services.entitlement(record_id)
+    return register.entitlement(record_id)
 
 
 @router.post(
     "/credentials/records/{record_id}/approve", response=Entitled, summary="The second person's word"
 )
 def approve(request: HttpRequest, record_id: uuid.UUID) -> Entitlement:
-    return services.approve(request.auth, record_id)  # type: ignore[attr-defined]
+    return register.approve(request.auth, record_id)  # type: ignore[attr-defined]
 
 
 @router.post("/credentials/records/{record_id}/reject", response=Entitled, summary="Turn a record down")
 def reject(request: HttpRequest, record_id: uuid.UUID, body: Reason) -> Entitlement:
-    return services.reject(request.auth, record_id, body.reason)  # type: ignore[attr-defined]
+    return register.reject(request.auth, record_id, body.reason)  # type: ignore[attr-defined]
 
 
 @router.post("/credentials/records/{record_id}/withdraw", response=Entitled, summary="It is no longer true")
 def withdraw(request: HttpRequest, record_id: uuid.UUID, body: Reason) -> Entitlement:
     """Nothing more is issued on it, and what was is revoked at once."""
-    return services.withdraw(request.auth, record_id, body.reason)  # type: ignore[attr-defined]
+    return register.withdraw(request.auth, record_id, body.reason)  # type: ignore[attr-defined]
 
 
 @router.post(
@@ -177,7 +177,7 @@ def withdraw(request: HttpRequest, record_id: uuid.UUID, body: Reason) -> Entitl
 )
 def offer(request: HttpRequest, record_id: uuid.UUID, body: Terms) -> Any:
     """An offer takes the place of the one before."""
-    made = services.offer(
+    made = offers.offer(
         request.auth,  # type: ignore[attr-defined]
         record_id,
         formats=body.formats,
@@ -189,14 +189,14 @@ def offer(request: HttpRequest, record_id: uuid.UUID, body: Terms) -> Any:
 
 @router.post("/credentials/issued/{issued_id}/suspend", response=Copy, summary="Not good for now")
 def suspend(request: HttpRequest, issued_id: uuid.UUID, body: Reason) -> Issued:
-    return services.suspend(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]
+    return register.suspend(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]
 
 
 @router.post("/credentials/issued/{issued_id}/resume", response=Copy, summary="Good again")
 def resume(request: HttpRequest, issued_id: uuid.UUID, body: Reason) -> Issued:
-    return services.resume(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]
+    return register.resume(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]
 
 
 @router.post("/credentials/issued/{issued_id}/revoke", response=Copy, summary="Not good any more, for good")
 def revoke(request: HttpRequest, issued_id: uuid.UUID, body: Reason) -> Issued:
-    return services.revoke(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]
+    return register.revoke(request.auth, issued_id, body.reason)  # type: ignore[attr-defined]

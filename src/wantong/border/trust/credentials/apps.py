@@ -7,8 +7,8 @@ class CredentialsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from wantong.border.trust.credentials import granting, services
+        from wantong.border.trust.credentials import granting, opening
         from wantong.border.trust.lists import federation
 
         granting.register()
-        federation.speaks_as("openid_credential_issuer", services.metadata)
+        federation.speaks_as("openid_credential_issuer", opening.metadata)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wantong.border.trust.credentials import services, types, vci
+from wantong.border.trust.credentials import issuing, offers, opening, statuses, types, vci
 from wantong.border.trust.credentials.models import Offer
 from wantong.border.trust.credentials.problems import UnknownOffer
 from wantong.border.trust.identity.provider import details, grants, metadata, scopes
@@ -45,10 +45,10 @@ def by_pre_authorised(ask: Ask) -> Granted | OAuthError:
         raise InvalidRequest("parameter-missing", parameter="pre-authorized_code")
     wanted = details.read(ask.parameters.get("authorization_details", ""), (vci.DETAIL,))
     try:
-        offer = services.redeem(code, ask.parameters.get("tx_code"), ask.now)
+        offer = offers.redeem(code, ask.parameters.get("tx_code"), ask.now)
     except UnknownOffer:
         raise InvalidGrant("offer-unknown") from None
-    except services.WrongCode as error:
+    except offers.WrongCode as error:
         # returned, not raised: that it was tried stays
         return InvalidGrant(error.why) if error.why == "tx-code-wrong" else InvalidRequest(error.why)
     if any(one["credential_configuration_id"] not in offer.configurations for one in wanted):
@@ -62,13 +62,13 @@ def by_pre_authorised(ask: Ask) -> Granted | OAuthError:
     )
 
 
-def holder(access: Access) -> services.Holder:
+def holder(access: Access) -> issuing.Holder:
     """Who fetches, by his token."""
     offer: uuid.UUID | None = None
     if access.subject.startswith(OFFER):
         offer = uuid.UUID(access.subject.removeprefix(OFFER))
     asked = [one for one in access.authorization_details if one.get("type") == vci.DETAIL]
-    return services.Holder(
+    return issuing.Holder(
         who=f"{access.client_id} {access.grant or access.subject}"[:300],
         account=access.account_id or "",
         offer=offer,
@@ -82,7 +82,7 @@ def holder(access: Access) -> services.Holder:
 
 def _named(detail: Mapping[str, Any], account: str) -> list[str]:
     told = detail.get("credential_identifiers")
-    return list(told) if told else services.identifiers(detail["credential_configuration_id"], account)
+    return list(told) if told else issuing.identifiers(detail["credential_configuration_id"], account)
 
 
 def _identifiers(offer: Offer, detail: Mapping[str, Any]) -> list[str]:
@@ -90,9 +90,9 @@ def _identifiers(offer: Offer, detail: Mapping[str, Any]) -> list[str]:
 
 
 def _check(detail: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = {vci.configuration(type, format) for type, format in services.configurations()}
+    known = {vci.configuration(type, format) for type, format in opening.configurations()}
     try:
-        return vci.read_detail(detail, known, services.issuer())
+        return vci.read_detail(detail, known, opening.issuer())
     except Refused as error:
         raise InvalidAuthorizationDetails(f"details-{error.code}") from None
 
@@ -112,7 +112,7 @@ def _wish(configuration: str, lang: str) -> str:
 
 
 def _scopes() -> Iterator[scopes.Scope]:
-    for type, format in services.configurations():
+    for type, format in opening.configurations():
         name = vci.configuration(type, format)
         yield scopes.Scope(name, {lang: _wish(name, lang) for lang in type.name}, detail=vci.DETAIL)
 
@@ -121,5 +121,5 @@ def _metadata() -> dict[str, Any]:
     """Section 12.3, and Token Status List section 9.1."""
     return {
         "pre-authorized_grant_anonymous_access_supported": True,
-        "status_list_aggregation_endpoint": services.status_address(),
+        "status_list_aggregation_endpoint": statuses.status_address(),
     }

@@ -2,12 +2,12 @@
 
 from django.utils import timezone
 
-from wantong.border.trust.credentials import services
+from wantong.border.trust.credentials import issuing
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
 
 
-@outbox.handler(services.FORGET, together=True, timer=True)
+@outbox.handler(issuing.FORGET, together=True, timer=True)
 def forget(event: Event) -> None:
-    """See :func:`.services.forget`."""
-    services.forget(timezone.now())
+    """See :func:`.issuing.forget`."""
+    issuing.forget(timezone.now())

@@ -16,9 +16,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from wantong.border.trust.credentials import services, types
+from wantong.border.trust.credentials import offers, opening, register, types
 from wantong.border.trust.credentials.models import Entitlement, EntitlementState, Issued
-from wantong.border.trust.credentials.services import Offered
+from wantong.border.trust.credentials.offers import Offered
+from wantong.border.trust.credentials.problems import UnknownEntitlement
 from wantong.border.trust.credentials.types import Claim, Type
 from wantong.border.trust.identity.accounts.models import Account
 from wantong.border.trust.identity.accounts.pages import language, person
@@ -41,7 +42,7 @@ TEXT, CHOICE, DAY, NUMBER, LISTED = "text", "choice", "day", "number", "json"
 def home(request: HttpRequest) -> HttpResponse:
     """``/<lang>/credentials/``: what this node issues, what waits for a second person, what was issued last."""
     require(actor_of(request.user), *OFFICIALS)
-    here, open_ones = config.current().jurisdiction, services.opened()
+    here, open_ones = config.current().jurisdiction, opening.opened()
     rows = Entitlement.objects.all()
     waiting = rows.filter(state=EntitlementState.PROPOSED).defer("claims")[:SHOWN]
     told = {
@@ -67,8 +68,8 @@ def type_page(request: HttpRequest, type_id: str, problem: Problem | None = None
     type = types.get(type_id)
     told = {
         "type": type,
-        "open": type in services.opened(),
-        "waits": proposals.waits(services.OPEN, type.id),
+        "open": type in opening.opened(),
+        "waits": proposals.waits(opening.OPEN, type.id),
         "here": type.may_issue(config.current().jurisdiction),
         "operator": "operator" in actor.roles,
         "worker": bool(actor.roles & {"declarer", "approver"}),
@@ -85,9 +86,9 @@ def type_act(request: HttpRequest, type_id: str) -> HttpResponse:
     types.get(type_id)
     match request.POST.get("act"):
         case "open":
-            services.open_type(actor_of(request.user), type_id)
+            opening.open_type(actor_of(request.user), type_id)
         case "close":
-            services.close_type(actor_of(request.user), type_id)
+            opening.close_type(actor_of(request.user), type_id)
     return redirect("credentials:type", type_id=type_id)
 
 
@@ -101,7 +102,7 @@ def entitle(request: HttpRequest, type_id: str) -> HttpResponse:
     problem: Problem | None = None
     if request.method == "POST":
         try:
-            row = services.entitle(
+            row = register.entitle(
                 actor,
                 type.id,
                 _claims(type, request.POST),
@@ -149,7 +150,7 @@ def _claims(type: Type, given: Mapping[str, Any]) -> dict[str, Any]:
 @require_safe
 def record(request: HttpRequest, entitlement_id: uuid.UUID) -> HttpResponse:
     """``/<lang>/credentials/records/<id>``: what the record says, its offers, what was issued of it."""
-    return _record(request, services.entitlement(entitlement_id))
+    return _record(request, register.entitlement(entitlement_id))
 
 
 def _record(
@@ -188,20 +189,20 @@ def record_act(request: HttpRequest, entitlement_id: uuid.UUID) -> HttpResponse:
     """Approve, reject, withdraw, offer."""
     actor, reason = actor_of(request.user), request.POST.get("reason", "")
     act = request.POST.get("act")
-    services.entitlement(entitlement_id)
+    register.entitlement(entitlement_id)
     try:
         if act == "approve":
-            services.approve(actor, entitlement_id)
+            register.approve(actor, entitlement_id)
         elif act == "reject":
-            services.reject(actor, entitlement_id, reason)
+            register.reject(actor, entitlement_id, reason)
         elif act == "withdraw":
-            services.withdraw(actor, entitlement_id, reason)
+            register.withdraw(actor, entitlement_id, reason)
         elif act == "offer":
-            made = services.offer(actor, entitlement_id, formats=types.FORMATS)
+            made = offers.offer(actor, entitlement_id, formats=types.FORMATS)
             # shown in the answer itself: the transaction code is told once and stands nowhere
-            return _record(request, services.entitlement(entitlement_id), made=made)
+            return _record(request, register.entitlement(entitlement_id), made=made)
     except Problem as error:
-        return _record(request, services.entitlement(entitlement_id), problem=error)
+        return _record(request, register.entitlement(entitlement_id), problem=error)
     return redirect("credentials:record", entitlement_id=entitlement_id)
 
 
@@ -209,8 +210,8 @@ def record_act(request: HttpRequest, entitlement_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def issued_act(request: HttpRequest, issued_id: uuid.UUID) -> HttpResponse:
     """Suspend, resume or revoke one credential."""
-    row = services.get_issued(issued_id)
-    acts = {"suspend": services.suspend, "resume": services.resume, "revoke": services.revoke}
+    row = register.get_issued(issued_id)
+    acts = {"suspend": register.suspend, "resume": register.resume, "revoke": register.revoke}
     act = acts.get(request.POST.get("act", ""))
     try:
         if act is not None:
@@ -247,10 +248,10 @@ def mine(request: HttpRequest, owner: Account) -> HttpResponse:
 @require_POST
 def mine_offer(request: HttpRequest, owner: Account, entitlement_id: uuid.UUID) -> HttpResponse:
     """An offer of one's own: a QR code for a wallet on a phone, a link for one on this device, and the code to type."""
-    row = services.entitlement(entitlement_id)
+    row = register.entitlement(entitlement_id)
     if row.account != str(owner.id):
-        raise services.UnknownEntitlement()
-    made = services.offer(system("credentials"), row.pk, formats=types.FORMATS)
+        raise UnknownEntitlement()
+    made = offers.offer(system("credentials"), row.pk, formats=types.FORMATS)
     told = {"type": types.get(row.type), "made": made, "qr": qr(made.link), "now": timezone.now()}
     return render(request, "credentials/offer.html", told)
 

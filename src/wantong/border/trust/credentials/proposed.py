@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wantong.border.trust.credentials import services, types
+from wantong.border.trust.credentials import opening, types
 from wantong.border.trust.proposals import kinds
 from wantong.ground.i18n import LANGUAGES
 
@@ -15,4 +15,4 @@ def _tell(told: Mapping[str, Any]) -> Mapping[str, str]:
     return {"title": " / ".join(type.name[lang] for lang in LANGUAGES), "vct": type.vct} if type else {}
 
 
-kinds.register(kinds.Kind(services.OPEN, services.opens, _tell))
+kinds.register(kinds.Kind(opening.OPEN, opening.opens, _tell))

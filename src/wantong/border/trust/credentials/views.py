@@ -11,7 +11,18 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from wantong.border.trust import jws
-from wantong.border.trust.credentials import attestations, granting, secret, services, statuslist, types, vci
+from wantong.border.trust.credentials import (
+    attestations,
+    granting,
+    issuing,
+    offers,
+    opening,
+    secret,
+    statuses,
+    statuslist,
+    types,
+    vci,
+)
 from wantong.border.trust.credentials.vci import IssuanceError
 from wantong.border.trust.identity.provider import access as door
 from wantong.border.trust.identity.provider import proving
@@ -47,9 +58,9 @@ _open = partial(
 @_open("GET")
 def metadata(request: HttpRequest) -> HttpResponse:
     """``GET /.well-known/openid-credential-issuer``: plain, or signed for who accepts ``application/jwt`` (12.2.2)."""
-    response: HttpResponse = JsonResponse(services.metadata())
+    response: HttpResponse = JsonResponse(opening.metadata())
     if request.get_preferred_type(["application/json", "application/jwt"]) == "application/jwt":
-        response = HttpResponse(services.signed_metadata(timezone.now()), content_type="application/jwt")
+        response = HttpResponse(opening.signed_metadata(timezone.now()), content_type="application/jwt")
     patch_vary_headers(response, ("Accept",))
     response["Cache-Control"] = f"public, max-age={METADATA_LASTS}"
     return response
@@ -76,8 +87,8 @@ def logo(request: HttpRequest, type_id: str) -> HttpResponse:
 @_open("GET")
 def offer(request: HttpRequest, offer_id: str) -> HttpResponse:
     """``GET /credentials/offers/<id>``: the offer that a link names."""
-    row = services.standing_offer(offer_id, timezone.now())
-    return JsonResponse(services.offer_document(row))
+    row = offers.standing_offer(offer_id, timezone.now())
+    return JsonResponse(offers.offer_document(row))
 
 
 @_open("POST")
@@ -96,7 +107,7 @@ def status_list(request: HttpRequest, number: int) -> HttpResponse:
         # what was yesterday nobody is told: it would tell when somebody was suspended
         return HttpResponse(status=501)
     cwt = statuslist.CWT_MEDIA in request.headers.get("Accept", "")
-    found = services.status_token(number, timezone.now(), cwt=cwt)
+    found = statuses.status_token(number, timezone.now(), cwt=cwt)
     if found is None:
         return HttpResponse(status=404)
     token, ttl = found
@@ -109,7 +120,7 @@ def status_list(request: HttpRequest, number: int) -> HttpResponse:
 @_open("GET")
 def status_lists(request: HttpRequest) -> HttpResponse:
     """``GET /credentials/status``: where all status lists lie (section 9.3)."""
-    response = JsonResponse(services.status_lists())
+    response = JsonResponse(statuses.status_lists())
     response["Cache-Control"] = "public, max-age=60"
     return response
 
@@ -127,13 +138,13 @@ def credential(request: HttpRequest) -> HttpResponse:
     holder = granting.holder(access)
     keys = vci.proven_keys(
         asked,
-        issuer=services.issuer(),
+        issuer=opening.issuer(),
         fresh=lambda nonce: secret.fresh(nonce, now),
         at=now,
         client_id=holder.client_id,
         attestation=lambda header: attestations.key(header, now),
     )
-    return _answer(services.issue(holder, asked, keys, now), asked.encryption)
+    return _answer(issuing.issue(holder, asked, keys, now), asked.encryption)
 
 
 @_open("POST")
@@ -145,7 +156,7 @@ def deferred(request: HttpRequest) -> HttpResponse:
     if not isinstance(name, str):
         raise IssuanceError("invalid_transaction_id", "transaction-unknown")
     wanted = vci.read_encryption(told, encrypted=encrypted)
-    return _answer(services.fetch_later(granting.holder(access), name, timezone.now()), wanted)
+    return _answer(issuing.fetch_later(granting.holder(access), name, timezone.now()), wanted)
 
 
 @_open("POST")
@@ -156,7 +167,7 @@ def notification(request: HttpRequest) -> HttpResponse:
     if encrypted:
         raise IssuanceError("invalid_notification_request", "notification-form")
     name, event = vci.notification(told)
-    services.notified(granting.holder(access), name, event, timezone.now())
+    issuing.notified(granting.holder(access), name, event, timezone.now())
     return HttpResponse(status=204)
 
 
@@ -180,7 +191,7 @@ def _body(request: HttpRequest) -> tuple[dict[str, Any], bool]:
         raise IssuanceError("invalid_credential_request", "body-form") from None
 
 
-def _answer(given: services.Given, wanted: vci.Encryption | None) -> HttpResponse:
+def _answer(given: issuing.Given, wanted: vci.Encryption | None) -> HttpResponse:
     status = 202 if given.transaction else 200
     if wanted is None:
         return JsonResponse(given.to_dict(), status=status)
