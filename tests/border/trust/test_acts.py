@@ -39,12 +39,16 @@ REASONS = {
     "identity/accounts/sources/services.py": {"begin": MACHINERY, "finish": MACHINERY},
     "identity/provider/memory.py": {"prune": MACHINERY},
     "identity/provider/registration.py": {"keys_of": "keeps what the client itself publishes, for an hour"},
-    "identity/provider/services.py": {
+    "identity/provider/authorising.py": {
         "_pushed": MACHINERY, "_store": MACHINERY, "advance": MACHINERY, "_answer": MACHINERY,
         "allow": "the consent is the entry; a code that rests on it is a use, which the person sees under his services",
-        "subject_of": "a pseudonym for a sector, made when it is first needed",
+    },
+    "identity/provider/consents.py": {
+        "subject_of": "a pseudonym for a sector, made when it is first needed", "note_use": "this is what the person sees",
+    },
+    "identity/provider/granting.py": {
         "_issue": "a token by a consent or a client that stand in the log; the person sees each use",
-        "by_code": "as above", "by_refresh": "as above", "_used": "this is what the person sees",
+        "by_code": "as above", "by_refresh": "as above",
     },
     "credentials/issuing.py": {
         "_issue": CALLER, "_wait": "the record that waits stands in the log; nothing is given yet",

@@ -57,7 +57,7 @@ class Holder:
 
     who: str
     account: str = ""
-    offers.offer: uuid.UUID | None = None
+    offer: uuid.UUID | None = None
     scope: frozenset[str] = frozenset()
     identifiers: frozenset[str] = frozenset()
     client_id: str = ""

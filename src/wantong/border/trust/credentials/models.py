@@ -76,6 +76,7 @@ class Offer(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     entitlement = models.ForeignKey(Entitlement, models.CASCADE, related_name="offers")
+    entitlement_id: uuid.UUID
     configurations = models.JSONField()
     pre_authorised = models.BooleanField(default=True)
     tx_code = models.CharField(max_length=128, blank=True)
@@ -133,6 +134,7 @@ class Issued(models.Model):
     salt = models.CharField(max_length=43)
     commitment = models.CharField(max_length=71)
     status_list = models.ForeignKey(StatusListed, models.PROTECT, related_name="entries")
+    status_list_id: int
     index = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=IssuedState, default=IssuedState.VALID)
     issued_at = models.DateTimeField(default=timezone.now)
@@ -184,6 +186,7 @@ class Transaction(models.Model):
 
     digest = models.CharField(max_length=64, primary_key=True)
     entitlement = models.ForeignKey(Entitlement, models.CASCADE)
+    entitlement_id: uuid.UUID
     format = models.CharField(max_length=20)
     keys = models.JSONField()
     holder = models.CharField(max_length=300)

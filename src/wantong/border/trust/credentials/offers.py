@@ -77,7 +77,7 @@ def offer(
         raise NotInThisState(act="offer", state="no-account")
     now = timezone.now()
     # a new offer takes the place of the one before: two codes are one too many
-    row.offers.filter(ended_at=None, used_at=None).update(ended_at=now)
+    Offer.objects.filter(entitlement=row, ended_at=None, used_at=None).update(ended_at=now)
     drawn = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}" if tx_code is True else tx_code
     code = drawn if drawn and pre_authorised else ""
     made = Offer(

@@ -23,6 +23,7 @@ from wantong.border.trust.credentials.models import (
     EntitlementState,
     Issued,
     IssuedState,
+    Offer,
     StatusListed,
 )
 from wantong.border.trust.credentials.problems import (
@@ -108,9 +109,11 @@ def withdraw(actor: Actor, entitlement_id: uuid.UUID | str, reason: str) -> Enti
     """
     why = _reason(reason)
     row = _locked(actor, entitlement_id, "withdraw", EntitlementState.APPROVED)
-    for issued in row.issued.exclude(state=IssuedState.REVOKED).select_for_update():
+    for issued in (
+        Issued.objects.filter(entitlement=row).exclude(state=IssuedState.REVOKED).select_for_update()
+    ):
         _change(issued, actor, IssuedState.REVOKED, why)
-    row.offers.filter(ended_at=None).update(ended_at=timezone.now())
+    Offer.objects.filter(entitlement=row, ended_at=None).update(ended_at=timezone.now())
     return _decided(row, actor, EntitlementState.WITHDRAWN, "entitlement.withdraw", why)
 
 

@@ -21,7 +21,7 @@ from tests.border.trust.identity.provider.world import (
 )
 
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.identity.provider import registration, services
+from wantong.border.trust.identity.provider import authorising, registration
 from wantong.border.trust.identity.provider.models import Grant, RegisteredClient
 from wantong.border.trust.identity.provider.problems import InvalidClientMetadata, InvalidRedirectUri
 
@@ -144,7 +144,7 @@ def test_signing_in_again_because_it_was_asked(service: Service, person: Person)
     assert (
         answer.request["PATH_INFO"] == "/en/identity/sign-in" and "fresh=1" in answer.request["QUERY_STRING"]
     )
-    again = services.waiting(_handle(answer), timezone.now()).url
+    again = authorising.waiting(_handle(answer), timezone.now()).url
     assert follow(person, person.browser.get(again)).request["PATH_INFO"].endswith("sign-in"), "not yet"
     person.sign_in()
     told = service.answered(person.browser.get(again))
@@ -185,7 +185,9 @@ def test_a_hint_at_somebody_else(service: Service, person: Person):
     )
     sent_to_sign_in = service.ask(other, id_token_hint=hint)
     other.sign_in()
-    told = service.answered(other.browser.get(services.waiting(_handle(sent_to_sign_in), timezone.now()).url))
+    told = service.answered(
+        other.browser.get(authorising.waiting(_handle(sent_to_sign_in), timezone.now()).url)
+    )
     assert told["error"] == "login_required"
 
 
@@ -196,7 +198,7 @@ def test_too_old_a_sign_in(service: Service, person: Person):
     answer = service.ask(person, max_age=1)
     assert answer.request["PATH_INFO"] == "/en/identity/sign-in"
     person.sign_in()
-    told = service.answered(person.browser.get(services.waiting(_handle(answer), timezone.now()).url))
+    told = service.answered(person.browser.get(authorising.waiting(_handle(answer), timezone.now()).url))
     assert time.time() - unsigned(service.redeem(told["code"]).json()["id_token"])["auth_time"] < 5
 
 
@@ -218,14 +220,14 @@ def test_a_wish_for_more_is_tried_once_and_a_demand_is_refused(service: Service,
     wish = service.ask(person, acr_values="urn:wantong:aal:3")
     assert wish.request["PATH_INFO"] == "/en/identity/sign-in" and "aal=3" in wish.request["QUERY_STRING"]
     person.sign_in()
-    page = person.browser.get(services.waiting(_handle(wish), timezone.now()).url)
+    page = person.browser.get(authorising.waiting(_handle(wish), timezone.now()).url)
     told = service.answered(say(person, page, "allow"))
     assert unsigned(service.redeem(told["code"]).json()["id_token"])["acr"] == "urn:wantong:acr:substantial"
     demand = service.ask(
         person, claims='{"id_token":{"acr":{"essential":true,"values":["urn:wantong:aal:3"]}}}'
     )
     person.sign_in()
-    told = service.answered(person.browser.get(services.waiting(_handle(demand), timezone.now()).url))
+    told = service.answered(person.browser.get(authorising.waiting(_handle(demand), timezone.now()).url))
     assert told["error"] == "unmet_authentication_requirements"
 
 

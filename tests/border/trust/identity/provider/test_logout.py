@@ -10,7 +10,7 @@ from tests.border.trust.identity.provider.modules import covers
 from tests.border.trust.identity.provider.world import NOBODYS, URL, Person, Service, follow, signed, unsigned
 
 from wantong.border.trust.identity.accounts import services as accounts
-from wantong.border.trust.identity.provider import services
+from wantong.border.trust.identity.provider import consents
 from wantong.border.trust.identity.provider.models import Grant
 from wantong.ground.outbox import services as outbox
 
@@ -167,15 +167,15 @@ def test_a_consent_that_is_taken_back_ends_everything(service: Service, person: 
     assert service.ask(person).status_code == 200, "the person is asked again"
     again = person.browser.post("/en/identity/services/withdraw", {"client": service.client_id})
     assert again.status_code == 404
-    assert services.consents(str(person.account.id)) == []
+    assert consents.consents(str(person.account.id)) == []
 
 
 def test_every_use_is_there_to_be_read(service: Service, person: Person):
     tokens = service.log_in(person, scope="openid profile")
     service.get("/oauth/userinfo", tokens["access_token"])
     service.refresh(tokens["refresh_token"])
-    found = services.uses(str(person.account.id))
+    found = consents.uses(str(person.account.id))
     assert [use["what"] for use in found] == ["renewal", "reading", "sign-in"]
     assert "preferred_username" in found[1]["shown"] and "kapok" not in str(found)
     assert all(abs((timezone.now() - use["at"]).total_seconds()) < 60 for use in found)
-    assert services.uses(str(Person().account.id)) == []
+    assert consents.uses(str(Person().account.id)) == []

@@ -20,7 +20,18 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from tests.border.trust.identity.provider.world import URL, Person, Service, follow, handle_on, say, unsigned
 
-from wantong.border.trust.identity.provider import access, clients, dpop, jose, nonces, proving, services
+from wantong.border.trust.identity.provider import (
+    access,
+    authorising,
+    clients,
+    consents,
+    dpop,
+    granting,
+    jose,
+    nonces,
+    proving,
+    telling,
+)
 from wantong.border.trust.identity.provider.clients import Client
 from wantong.border.trust.identity.provider.problems import InvalidDpopProof, InvalidRedirectUri, UseDpopNonce
 from wantong.border.trust.verdict import Refused
@@ -168,7 +179,7 @@ def test_who_proves_nothing_too_often_waits(service: Service, named, settings):
 def test_secrets_are_compared_in_constant_time():
     """Where something that a caller must know is compared, it is by ``hmac.compare_digest`` or by digest in the database."""
     secret = {"jkt", "ath", "code_challenge", "dpop_jkt"}
-    for module in (access, proving, services, dpop, nonces):
+    for module in (access, proving, authorising, granting, consents, telling, dpop, nonces):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
                 names = {
@@ -249,5 +260,5 @@ def test_nonces_last_as_long_as_they_say():
 
 
 def test_answers_keep_the_query_of_their_address(service: Service, person: Person):
-    told = services._back("https://a.example/b?x=1&y=%26", {"code": "c", "state": "a&b=c", "none": None})
+    told = authorising._back("https://a.example/b?x=1&y=%26", {"code": "c", "state": "a&b=c", "none": None})
     assert dict(parse_qsl(urlsplit(told).query)) == {"x": "1", "y": "&", "code": "c", "state": "a&b=c"}

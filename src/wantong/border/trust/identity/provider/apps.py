@@ -8,7 +8,7 @@ class ProviderConfig(AppConfig):
 
     def ready(self) -> None:
         # the grants that every provider has are registered by their handlers' module
-        from wantong.border.trust.identity.provider import services, sessions, views  # noqa: F401
+        from wantong.border.trust.identity.provider import granting, sessions, views  # noqa: F401
         from wantong.border.trust.lists import federation
 
         sessions.listen()

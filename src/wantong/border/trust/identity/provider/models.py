@@ -105,6 +105,7 @@ class Grant(models.Model):
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=43, unique=True)
     client = models.ForeignKey(RegisteredClient, models.CASCADE, null=True)
+    client_id: str | None
     account_id = models.CharField(max_length=64, blank=True)
     subject = models.CharField(max_length=200)
     request = models.JSONField(default=dict, help_text="as it was allowed")
@@ -174,6 +175,7 @@ class Consent(models.Model):
 
     account_id = models.CharField(max_length=64, db_index=True)
     client = models.ForeignKey(RegisteredClient, models.CASCADE)
+    client_id: str
     scope = models.JSONField(default=list)
     claims = models.JSONField(default=list)
     details = models.JSONField(default=list, help_text="digests of authorization_details")
@@ -200,6 +202,7 @@ class Use(models.Model):
 
     account_id = models.CharField(max_length=64)
     client = models.ForeignKey(RegisteredClient, models.CASCADE)
+    client_id: str
     what = models.CharField(
         max_length=10, choices=[(what, what) for what in ("sign-in", "renewal", "reading")]
     )

@@ -14,19 +14,20 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from wantong.border.trust.identity.provider import (
+    authorising,
+    consents,
     keys,
     memory,
     people,
     registration,
     scopes,
-    services,
     sessions,
     tokens,
     views,
 )
 from wantong.border.trust.identity.provider.models import RegisteredClient, State
 from wantong.border.trust.identity.provider.problems import InvalidRequest, OAuthError
-from wantong.ground import i18n
+from wantong.ground import config, i18n
 from wantong.ground.actors import Actor
 from wantong.ground.http import auth
 from wantong.ground.problems import Problem
@@ -44,19 +45,19 @@ def consent(request: HttpRequest) -> HttpResponse:
     """What a client asks for, by name, in words; the person says yes or no."""
     now = timezone.now()
     told = request.POST if request.method == "POST" else request.GET
-    asked = services.waiting(told.get("request", ""), now)
+    asked = authorising.waiting(told.get("request", ""), now)
     person = people.present(request)
     if request.method == "POST" and person is not None and told.get("answer") == "deny":
-        return views._redirect(services.deny(asked, now))
-    if (onward := services.advance(asked, request, now)) is not None:
+        return views._redirect(authorising.deny(asked, now))
+    if (onward := authorising.advance(asked, request, now)) is not None:
         return views._redirect(onward)
     assert person is not None
     if request.method == "POST" and told.get("answer") == "allow":
-        return views._redirect(services.allow(asked, person, now))
+        return views._redirect(authorising.allow(asked, person, now))
     where = urlsplit(asked.request.redirect_uri)
     shown = {
         "client": asked.client,
-        "wishes": services.wishes(asked, _lang()),
+        "wishes": consents.wishes(asked.request, _lang()),
         "host": where.hostname or where.scheme,
         "handle": asked.handle,
         "personal": scopes.personal(asked.request.scope),
@@ -72,12 +73,12 @@ def services_used(request: HttpRequest) -> HttpResponse:
         return redirect(people.sign_in_url(request.get_full_path()))
     shown = {
         "consents": [
-            {**row, "wishes": services.wishes_of(row["scope"], row["claims"], _lang())}
-            for row in services.consents(person.account_id)
+            {**row, "wishes": consents.wishes_of(row["scope"], row["claims"], _lang())}
+            for row in consents.consents(person.account_id)
         ],
         "uses": [
-            {**row, "shown": services.named(row["shown"], _lang())}
-            for row in services.uses(person.account_id)
+            {**row, "shown": consents.named(row["shown"], _lang())}
+            for row in consents.uses(person.account_id)
         ],
     }
     return render(request, "provider/services.html", shown)
@@ -89,7 +90,7 @@ def withdraw(request: HttpRequest) -> HttpResponse:
     person = people.present(request)
     if person is None:
         return redirect(people.sign_in_url(reverse("provider:services")))
-    services.withdraw(person.account_id, request.POST.get("client", ""), timezone.now())
+    consents.withdraw(person.account_id, request.POST.get("client", ""), timezone.now())
     return redirect("provider:services")
 
 
@@ -97,7 +98,7 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 def logout(request: HttpRequest) -> HttpResponse:
     """Signing out because a service asked for it: at once if it shows whose session it was, else the person is asked."""
     told = request.POST if request.method == "POST" else request.GET
-    hint = tokens.read_hint(told.get("id_token_hint", ""), keys.all_keys(), issuer=services.issuer())
+    hint = tokens.read_hint(told.get("id_token_hint", ""), keys.all_keys(), issuer=config.current().url)
     if told.get("id_token_hint") and hint is None:
         raise InvalidRequest("hint")
     named = told.get("client_id") or (hint.client_id if hint else "")
@@ -137,7 +138,7 @@ def _after(client_id: str, asked: str, state: str) -> str:
     client = registration.as_client(registration.get(client_id))
     if asked not in client.post_logout_redirect_uris:
         raise InvalidRequest("logout-address", address=asked)
-    return services._back(asked, {"state": state or None})
+    return authorising._back(asked, {"state": state or None})
 
 
 # --- for operators ------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def client(request: HttpRequest, client_id: str) -> HttpResponse:
     shown = {
         "row": row,
         "client": told,
-        "wishes": services.wishes_of(told.scope, (), _lang()),
+        "wishes": consents.wishes_of(told.scope, (), _lang()),
         "acts": POSSIBLE.get(State(row.state), ()),
         "history": row.actions.all(),
         "problem": problem.explain(_lang()) if problem else None,

@@ -17,8 +17,10 @@ from django.views.decorators.http import require_http_methods
 
 from wantong.border.trust.identity.provider import access as door
 from wantong.border.trust.identity.provider import (
+    authorising,
     clients,
     details,
+    granting,
     grants,
     keys,
     metadata,
@@ -27,7 +29,7 @@ from wantong.border.trust.identity.provider import (
     registration,
     requests,
     scopes,
-    services,
+    telling,
 )
 from wantong.border.trust.identity.provider.problems import (
     InvalidClient,
@@ -40,6 +42,7 @@ from wantong.border.trust.identity.provider.problems import (
     UseDpopNonce,
 )
 from wantong.border.trust.identity.provider.proving import ATTESTATION, DPOP, Proven
+from wantong.ground import config
 from wantong.ground.http import limits, programs
 from wantong.ground.http.auth import BearerToken, NotAllowed
 
@@ -117,7 +120,7 @@ def configuration(request: HttpRequest) -> HttpResponse:
 def told() -> dict[str, Any]:
     """What this provider says of itself, also as an entity of OpenID Federation."""
     return metadata.document(
-        services.issuer(),
+        config.current().url,
         scopes=scopes.known(),
         claims=scopes.all_claims(),
         grants=grants.names(),
@@ -142,7 +145,7 @@ def _kept(response: HttpResponse) -> HttpResponse:
 def par(request: HttpRequest) -> HttpResponse:
     """``POST /oauth/par`` (RFC 9126)."""
     parameters, found, jkt = _called(request)
-    uri, lasts = services.push(_named(found), parameters, jkt, timezone.now())
+    uri, lasts = authorising.push(_named(found), parameters, jkt, timezone.now())
     return _with_nonce(request, JsonResponse({"request_uri": uri, "expires_in": lasts}, status=201))
 
 
@@ -151,7 +154,7 @@ def token(request: HttpRequest) -> HttpResponse:
     """``POST /oauth/token``."""
     parameters, found, jkt = _called(request)
     try:
-        answer = services.token(found, parameters, jkt, timezone.now())
+        answer = granting.token(found, parameters, jkt, timezone.now())
     except OAuthError as error:
         if error.code == "invalid_grant":
             limits.spend(limits.UNPROVEN, request.META.get("REMOTE_ADDR", ""))
@@ -176,7 +179,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     parameters, found, _ = _called(request)
     if "token" not in parameters:
         raise InvalidRequest("parameter-missing", parameter="token")
-    services.revoke(_named(found), parameters["token"], timezone.now())
+    telling.revoke(_named(found), parameters["token"], timezone.now())
     return HttpResponse(status=200)
 
 
@@ -186,7 +189,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
     parameters, found, _ = _called(request)
     if "token" not in parameters:
         raise InvalidRequest("parameter-missing", parameter="token")
-    return JsonResponse(services.introspect(_named(found), parameters["token"], timezone.now()))
+    return JsonResponse(telling.introspect(_named(found), parameters["token"], timezone.now()))
 
 
 @_open("POST")
@@ -204,7 +207,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     )
     if not found.grant:
         raise InvalidToken("token-of-machine")
-    return JsonResponse(services.userinfo(found))
+    return JsonResponse(telling.userinfo(found))
 
 
 @_open("POST")
@@ -265,12 +268,12 @@ def authorize(request: HttpRequest) -> HttpResponse:
     told = request.POST if request.method == "POST" else request.GET
     try:
         parameters = requests.single((name, value) for name, values in told.lists() for value in values)
-        asked = services.receive(parameters, now)
-    except services.Elsewhere as elsewhere:
+        asked = authorising.receive(parameters, now)
+    except authorising.Elsewhere as elsewhere:
         return _redirect(elsewhere.url)
     if request.method == "POST":
         return _redirect(asked.url)
-    return _redirect(services.advance(asked, request, now) or asked.url)
+    return _redirect(authorising.advance(asked, request, now) or asked.url)
 
 
 def _redirect(url: str) -> HttpResponse:
