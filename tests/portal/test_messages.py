@@ -26,8 +26,7 @@ from wantong.border.gate.rules import grammar
 from wantong.border.gate.verification import carried
 from wantong.border.gate.whitelist.catalogue import MASKS
 from wantong.border.gate.whitelist.models import State as ItemState
-from wantong.border.trust.identity.accounts import passkeys
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import owners, passkeys
 from wantong.border.trust.identity.accounts.levels import Assurance
 from wantong.border.trust.identity.accounts.linking import matching
 from wantong.border.trust.identity.accounts.models import Recovery
@@ -133,7 +132,7 @@ FAMILIES = {
         f"{name.replace(':', '-')}{part}" for names in identity.DOORS.values() for name in names for part in ("", ".about")
     ],
     "kind.wallet": ("presented", "declined"),
-    "kind.identity": accounts.LOGGED,
+    "kind.identity": owners.LOGGED,
     "kind.verification": ("registered", "revoked", "checked"),
 }  # fmt: skip
 

@@ -148,9 +148,9 @@ def refuse(actor: Actor, recovery_id: str) -> None:
 @click.option("--reason", required=True)
 def lock(actor: Actor, account: Any, reason: str) -> None:
     """Let nobody sign in to ACCOUNT, at once."""
-    from wantong.border.trust.identity.accounts import services
+    from wantong.border.trust.identity.accounts import locking
 
-    _say("accounts.cli.locked", id=str(services.lock(actor, account, reason).id))
+    _say("accounts.cli.locked", id=str(locking.lock(actor, account, reason).id))
 
 
 @verb(None)
@@ -158,9 +158,9 @@ def lock(actor: Actor, account: Any, reason: str) -> None:
 @click.option("--reason", required=True)
 def unlock(actor: Actor, account: Any, reason: str) -> None:
     """Let the holder of ACCOUNT sign in again."""
-    from wantong.border.trust.identity.accounts import services
+    from wantong.border.trust.identity.accounts import locking
 
-    _say("accounts.cli.unlocked", id=str(services.unlock(actor, account, reason).id))
+    _say("accounts.cli.unlocked", id=str(locking.unlock(actor, account, reason).id))
 
 
 @click.command("levels")

@@ -30,9 +30,12 @@ OWN_HISTORY = "its holder sees it in his own history and in the list of his sess
 MACHINERY = "remembers a challenge, a nonce or a half-made request for minutes: nothing has come of it yet"
 CALLER = "the verb that calls it makes the entry, in the same transaction"
 REASONS = {
-    "identity/accounts/services.py": {
+    "identity/accounts/presence.py": {
         "present": OWN_HISTORY, "staff_began": OWN_HISTORY, "staff_ended": OWN_HISTORY, "staff_moved": OWN_HISTORY,
-        "_end": OWN_HISTORY, "options_for": MACHINERY, "handle_of": MACHINERY, "_answered": MACHINERY, "_keep": CALLER,
+        "_end": OWN_HISTORY,
+    },
+    "identity/accounts/authenticators.py": {
+        "options_for": MACHINERY, "handle_of": MACHINERY, "_answered": MACHINERY, "_keep": CALLER,
     },
     "identity/accounts/linking/services.py": {"sit_down": MACHINERY, "_store": MACHINERY},
     "identity/accounts/recovery/services.py": {"_decide": CALLER},

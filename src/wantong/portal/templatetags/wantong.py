@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.ground import clock, config, i18n
 from wantong.portal import services, tones, words
 
@@ -264,7 +264,7 @@ def shell(context: Context) -> dict[str, Any]:
         "node": node,
         "node_name": i18n.pick(node.name, lang).text,
         "who": who,
-        "person": who is None and hasattr(request, "session") and accounts.signed_in(request) is not None,
+        "person": who is None and hasattr(request, "session") and presence.signed_in(request) is not None,
         "navigation": _navigation(path, who is not None),
         "languages": [
             {

@@ -12,8 +12,7 @@ from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse, reverse_lazy
 
-from wantong.border.trust.identity.accounts import passkeys
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import authenticators, passkeys, presence
 from wantong.border.trust.identity.accounts.problems import IdentityProblem, PasswordNotEnough
 from wantong.ground import i18n
 from wantong.ground.http import attempts, limits
@@ -41,7 +40,7 @@ class SignInForm(AuthenticationForm):
             raise forms.ValidationError(i18n.t("portal.sign-in.failed", language()), code="failed") from None
         attempts.forget(name, address)
         try:
-            accounts.password_alone(self.get_user())
+            authenticators.password_alone(self.get_user())
         except PasswordNotEnough as more:
             told = more.explain(language())
             raise forms.ValidationError([told["detail"], told["next"]], code="passkey") from None
@@ -60,7 +59,7 @@ class SignIn(LoginView):
             return super().post(request, *args, **kwargs)
         limits.spend(limits.SIGN_IN, request.META.get("REMOTE_ADDR", ""))
         try:
-            user = accounts.staff_shown(request, passkeys.parse(request.POST["credential"]))
+            user = authenticators.staff_shown(request, passkeys.parse(request.POST["credential"]))
         except IdentityProblem as problem:
             empty = self.authentication_form(request)
             told = self.get_context_data(form=empty, problem=problem.explain(language()))
@@ -69,13 +68,13 @@ class SignIn(LoginView):
         return HttpResponseRedirect(super().get_success_url())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "possible": accounts.passkeys_possible()}
+        return {**super().get_context_data(**kwargs), "possible": authenticators.passkeys_possible()}
 
     def get_success_url(self) -> str:
         """Whoever came with a password and has no passkey yet is led to make one on his way."""
         after: str = super().get_success_url()
         user = self.request.user
-        if user.is_authenticated and accounts.lacks_passkey(user):
+        if user.is_authenticated and authenticators.lacks_passkey(user):
             return f"{reverse('accounts:staff-passkeys')}?{urlencode({'next': after})}"
         return after
 
@@ -98,5 +97,5 @@ class ChangePassword(PasswordChangeView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        accounts.staff_moved(self.request)
+        presence.staff_moved(self.request)
         return response

@@ -20,7 +20,7 @@ def fill() -> dict[str, str]:
     from tests.border.trust.passes.conftest import CLERK, OFFICER, gate
 
     from wantong.border.trust.certificates import holdings
-    from wantong.border.trust.identity.accounts import services as accounts
+    from wantong.border.trust.identity.accounts import presence
     from wantong.border.trust.identity.accounts.models import Account
     from wantong.border.trust.passes import services
     from wantong.border.trust.passes.rules import presets
@@ -35,7 +35,7 @@ def fill() -> dict[str, str]:
     person = Client()
     request = RequestFactory().get("/")
     request.session = person.session
-    accounts.begin(request, account, amr=["pop"], aal=2)
+    presence.begin(request, account, amr=["pop"], aal=2)
     request.session.save()
     make_operator("lei", ("operator", "approver"), "harbour lotus kapok nine", name="Lei Ka Man")
     official = Client()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.border.trust.passes import conftest
 from tests.border.trust.passes.test_services import phone
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.accounts.models import Account
 from wantong.border.trust.passes import codes, services
 from wantong.border.trust.passes.models import Code
@@ -31,7 +31,7 @@ def person(border, settings):
     client = Client()
     request = RequestFactory().get("/")
     request.session = client.session
-    accounts.begin(request, account, amr=["pop"], aal=2)
+    presence.begin(request, account, amr=["pop"], aal=2)
     request.session.save()
     client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key
     now = timezone.now()

@@ -21,7 +21,7 @@ def fill() -> dict[str, str]:
     from tests.border.trust.wallet.test_services import FIRM, account
 
     from wantong.border.trust.credentials import offers, opening, register
-    from wantong.border.trust.identity.accounts import services as accounts
+    from wantong.border.trust.identity.accounts import presence
     from wantong.border.trust.wallet import services
     from wantong.portal.services import make_operator
 
@@ -35,7 +35,7 @@ def fill() -> dict[str, str]:
         client = Client()
         request = RequestFactory().get("/")
         request.session = client.session
-        accounts.begin(request, holder, amr=["pop"], aal=2)
+        presence.begin(request, holder, amr=["pop"], aal=2)
         request.session.save()
         told[name] = str(request.session.session_key)
         space = services.open_own(holder.pk)

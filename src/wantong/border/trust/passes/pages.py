@@ -19,7 +19,7 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.accounts.problems import NotSignedIn
 from wantong.border.trust.passes import api, rules, services
 from wantong.border.trust.passes.models import Decided, Decision, Gate, Right, RuleSet, State
@@ -46,9 +46,9 @@ def language() -> str:
 def mine(request: HttpRequest) -> HttpResponse:
     """``/<lang>/passes/``: one's passes, where they were shown, one's devices."""
     try:
-        holder = str(accounts.account(request).id)
+        holder = str(presence.account(request).id)
     except NotSignedIn:
-        return HttpResponseRedirect(accounts.sign_in_url(request.get_full_path()))
+        return HttpResponseRedirect(presence.sign_in_url(request.get_full_path()))
     now = timezone.now()
     told = [
         {
@@ -67,9 +67,9 @@ def mine(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
     """``/<lang>/passes/<id>/``: the page that shows the code; the code itself comes when it is asked for."""
     try:
-        holder = str(accounts.account(request).id)
+        holder = str(presence.account(request).id)
     except NotSignedIn:
-        return HttpResponseRedirect(accounts.sign_in_url(request.get_full_path()))
+        return HttpResponseRedirect(presence.sign_in_url(request.get_full_path()))
     right = services.right_of(holder, right_id)
     return render(request, "passes/show.html", _shown(right, holder))
 
@@ -78,7 +78,7 @@ def show(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def code(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
     """A new online code, the one before being dead: JSON for the page's script, a page for who has none."""
-    holder = str(accounts.account(request).id)
+    holder = str(presence.account(request).id)
     fresh = services.renew(holder, right_id)
     picture = segno.make(fresh.text, error="q", boost_error=False).svg_data_uri(
         scale=8, border=3, dark="#000"
@@ -95,7 +95,7 @@ def code(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def offline(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
     """A pass for minutes, for the device named in ``device``."""
-    holder = str(accounts.account(request).id)
+    holder = str(presence.account(request).id)
     made, expires = services.offline_pass(holder, right_id, request.POST.get("device", ""))
     return JsonResponse(
         {
@@ -110,7 +110,7 @@ def offline(request: HttpRequest, right_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def devices(request: HttpRequest) -> HttpResponse:
     """Add this device (``public``, ``proof``, ``label``), or remove one (``remove``)."""
-    holder = str(accounts.account(request).id)
+    holder = str(presence.account(request).id)
     if remove := request.POST.get("remove"):
         services.remove(holder, remove)
         messages.success(request, t("passes.page.device-removed", language()))

@@ -12,8 +12,7 @@ from django.utils import timezone
 from tests.border.trust.identity.accounts.authenticator import Authenticator
 from tests.border.trust.identity.accounts.people import URL, Person
 
-from wantong.border.trust.identity.accounts import options
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import locking, options
 from wantong.border.trust.identity.accounts.models import Account, Recovery, SignedIn
 from wantong.border.trust.identity.accounts.options import BadOptions
 from wantong.border.trust.identity.accounts.problems import NotAsked, SamePerson, Unknown
@@ -251,10 +250,10 @@ def test_operators_lock_and_unlock(ana):
     person.register()
     account = Account.objects.get()
     with pytest.raises(NotAllowed):
-        accounts.lock(Actor("user:x", "x"), account.id, "abuse")
-    accounts.lock(HO, account.id, "abuse")
+        locking.lock(Actor("user:x", "x"), account.id, "abuse")
+    locking.lock(HO, account.id, "abuse")
     assert not person.is_in and person.sign_in().status_code == 403
-    accounts.unlock(HO, account.id, "settled")
+    locking.unlock(HO, account.id, "settled")
     assert person.sign_in().status_code == 302
     told = LogEntry.objects.filter(kind__in=("identity.lock", "identity.unlock"))
     assert told.count() == 2 and str(account.id) not in "".join(told.values_list("body", flat=True))

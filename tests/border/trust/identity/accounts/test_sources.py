@@ -11,8 +11,7 @@ from django.utils import timezone
 from tests.border.trust.identity.accounts.people import Person
 from tests.border.trust.identity.accounts.systems import OPERATOR
 
-from wantong.border.trust.identity.accounts import levels
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import authenticators, levels, presence
 from wantong.border.trust.identity.accounts.models import Account, Away, Evidence, SignedIn, Source
 from wantong.border.trust.identity.accounts.problems import BadSource, SourceFailed, SourceUnknown
 from wantong.border.trust.identity.accounts.sources import iamsmart
@@ -231,7 +230,7 @@ def test_a_passkey_may_be_added_to_it_and_is_not_the_last_way_in(systems, person
     made = person.device.create(person.options("add"))
     assert person.send("passkeys", made, label="telephone").status_code == 302
     account = Account.objects.get()
-    accounts.remove_passkey(account, accounts.passkeys_of(account)[0].id)
+    authenticators.remove_passkey(account, authenticators.passkeys_of(account)[0].id)
 
 
 def test_one_of_a_firm_s_staff_signs_in_for_it(systems, person, monkeypatch):
@@ -256,13 +255,13 @@ def test_who_is_there_does_or_has_to_do_better(systems, person, rf):
         "aal": 2,
         "max_age": dt.timedelta(minutes=5),
     }
-    assert accounts.step_up(request, **fine) is None
+    assert presence.step_up(request, **fine) is None
     SignedIn.objects.update(authenticated_at=timezone.now() - dt.timedelta(minutes=6))
-    assert "fresh=1" in accounts.step_up(request, **fine)["Location"]
+    assert "fresh=1" in presence.step_up(request, **fine)["Location"]
     SignedIn.objects.update(authenticated_at=timezone.now() - dt.timedelta(hours=25))
-    assert accounts.present(request).aal == 1
-    assert "aal=2" in accounts.step_up(request, next="/en/log", aal=2)["Location"]
-    wanted = accounts.step_up(request, next="/en/log", assurance=levels.Assurance.HIGH)["Location"]
+    assert presence.present(request).aal == 1
+    assert "aal=2" in presence.step_up(request, next="/en/log", aal=2)["Location"]
+    wanted = presence.step_up(request, next="/en/log", assurance=levels.Assurance.HIGH)["Location"]
     assert "acr=urn%3Awantong%3Aacr%3Ahigh" in wanted and "next=%2Fen%2Flog" in wanted
     SignedIn.objects.update(seen_at=timezone.now() - dt.timedelta(days=8))
-    assert accounts.present(request) is None
+    assert presence.present(request) is None

@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.border.trust.identity.provider.modules import covers
 from tests.border.trust.identity.provider.world import NOBODYS, URL, Person, Service, follow, signed, unsigned
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.provider import consents
 from wantong.border.trust.identity.provider.models import Grant
 from wantong.ground.outbox import services as outbox
@@ -149,7 +149,7 @@ def test_an_account_that_is_closed_renews_nothing(service: Service, person: Pers
 
 def test_a_session_that_is_ended_from_elsewhere_ends_here_too(service: Service, person: Person):
     tokens = service.log_in(person)
-    accounts.end_sessions(person.account)
+    presence.end_sessions(person.account)
     assert service.get("/oauth/userinfo", tokens["access_token"]).status_code == 401
     assert Grant.objects.get().ended_why == "signed-out"
 

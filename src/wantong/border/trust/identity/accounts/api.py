@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router, Schema, Status
 
-from wantong.border.trust.identity.accounts import levels, options, services
+from wantong.border.trust.identity.accounts import levels, locking, options, presence
 from wantong.border.trust.identity.accounts.linking import services as linking
 from wantong.border.trust.identity.accounts.models import Recovery
 from wantong.border.trust.identity.accounts.problems import NotSignedIn
@@ -71,10 +71,10 @@ def ways_in(request: HttpRequest) -> list[dict[str, Any]]:
 @router.get("/identity/me", auth=None)
 def me(request: HttpRequest) -> dict[str, Any]:
     """Who is signed in to an account in this browser: levels, links, and who has asked through them."""
-    who = services.present(request)
+    who = presence.present(request)
     if who is None:
         raise NotSignedIn
-    account = services.account(request)
+    account = presence.account(request)
     return {
         "account_id": who.account_id,
         "issuer": account.issuer,
@@ -126,14 +126,14 @@ def refuse(request: HttpRequest, recovery_id: str) -> dict[str, Any]:
 @router.post("/identity/accounts/{account_id}/lock")
 def lock(request: HttpRequest, account_id: uuid.UUID, body: Why) -> dict[str, Any]:
     """Let nobody sign in to the account, at once."""
-    row = services.lock(request.auth, account_id, body.reason)  # type: ignore[attr-defined]
+    row = locking.lock(request.auth, account_id, body.reason)  # type: ignore[attr-defined]
     return {"account_id": row.id, "state": row.state}
 
 
 @router.post("/identity/accounts/{account_id}/unlock")
 def unlock(request: HttpRequest, account_id: uuid.UUID, body: Why) -> dict[str, Any]:
     """Let its holder sign in again."""
-    row = services.unlock(request.auth, account_id, body.reason)  # type: ignore[attr-defined]
+    row = locking.unlock(request.auth, account_id, body.reason)  # type: ignore[attr-defined]
     return {"account_id": row.id, "state": row.state}
 
 

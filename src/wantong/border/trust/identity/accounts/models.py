@@ -68,6 +68,7 @@ class Held(models.Model):
     """Something of one person: of an account, or of an official (a Django user)."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="%(class)ss")
+    account_id: uuid.UUID | None
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="accounts_%(class)ss"
     )

@@ -17,11 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from wantong.border.trust.identity.accounts import passkeys, services
+from wantong.border.trust.identity.accounts import authenticators, passkeys, presence, recovering
 from wantong.border.trust.identity.accounts.levels import Assurance
 from wantong.border.trust.identity.accounts.models import Account, Challenge, Happened, Source
+from wantong.border.trust.identity.accounts.owners import Owner
 from wantong.border.trust.identity.accounts.problems import NotSignedIn, Unknown
-from wantong.border.trust.identity.accounts.services import Owner
 from wantong.border.trust.identity.accounts.sources import services as sources
 from wantong.ground import config
 from wantong.ground.http import limits
@@ -50,11 +50,11 @@ def person(page: Page) -> Page:
     @wraps(page)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            owner = services.account(request)
+            owner = presence.account(request)
         except NotSignedIn:
             if "text/html" not in request.headers.get("Accept", "") or request.method != "GET":
                 raise
-            return HttpResponseRedirect(services.sign_in_url(request.get_full_path()))
+            return HttpResponseRedirect(presence.sign_in_url(request.get_full_path()))
         return page(request, owner, *args, **kwargs)
 
     return wrapper
@@ -102,11 +102,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             limits.spend(limits.SIGN_IN, request.META.get("REMOTE_ADDR", ""))
-            services.sign_in(request, passkeys.parse(request.POST.get("credential", "")))
+            authenticators.sign_in(request, passkeys.parse(request.POST.get("credential", "")))
             return HttpResponseRedirect(after)
         except Problem as found:
             problem = found
-    elif services.signed_in(request) is not None and not request.GET.get("fresh"):
+    elif presence.signed_in(request) is not None and not request.GET.get("fresh"):
         return HttpResponseRedirect(after)
     wanted = Assurance.of(request.GET.get("acr", ""))
     return explained(
@@ -114,7 +114,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         "accounts/sign_in.html",
         problem,
         next=after,
-        possible=services.passkeys_possible(),
+        possible=authenticators.passkeys_possible(),
         wanted=wanted.name if wanted else "",
         fresh=bool(request.GET.get("fresh")),
         sources=sources.listed(),
@@ -131,12 +131,12 @@ def register(request: HttpRequest) -> HttpResponse:
         try:
             limits.spend(limits.SIGN_IN, request.META.get("REMOTE_ADDR", ""))
             answer = passkeys.parse(request.POST.get("credential", ""))
-            services.register(request, answer, request.POST.get("label", ""))
+            authenticators.register(request, answer, request.POST.get("label", ""))
             return redirect("accounts:codes")
         except Problem as found:
             problem = found
     return explained(
-        request, "accounts/register.html", problem, next=after, possible=services.passkeys_possible()
+        request, "accounts/register.html", problem, next=after, possible=authenticators.passkeys_possible()
     )
 
 
@@ -148,10 +148,10 @@ def challenge(request: HttpRequest, purpose: str) -> HttpResponse:
         staff = request.POST.get("of") == "staff"
         if staff and not request.user.is_authenticated:
             raise NotSignedIn
-        owner = request.user if staff else services.account(request)
+        owner = request.user if staff else presence.account(request)
     else:
         limits.spend(limits.SIGN_IN, request.META.get("REMOTE_ADDR", ""))
-    made = services.options_for(request, wanted, owner, request.POST.get("label", "")[:60])
+    made = authenticators.options_for(request, wanted, owner, request.POST.get("label", "")[:60])
     response = JsonResponse(made)
     response["Cache-Control"] = "no-store"
     return response
@@ -160,7 +160,7 @@ def challenge(request: HttpRequest, purpose: str) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """``POST /<lang>/identity/sign-out``."""
-    services.sign_out(request)
+    presence.sign_out(request)
     return redirect("accounts:sign-in")
 
 
@@ -173,7 +173,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             limits.spend(limits.SIGN_IN, request.META.get("REMOTE_ADDR", ""))
-            owner = services.use_code(request, request.POST.get("code", ""))
+            owner = recovering.use_code(request, request.POST.get("code", ""))
             person = isinstance(owner, Account)
             return redirect("accounts:passkeys" if person else "accounts:staff-passkeys")
         except Problem as found:
@@ -195,11 +195,11 @@ def home(request: HttpRequest, owner: Account) -> HttpResponse:
         {
             "account": owner,
             "issuer": issuer_name(owner.issuer),
-            "presence": services.present(request),
+            "presence": presence.present(request),
             "happened": Happened.objects.filter(account=owner)[:20],
-            "passkeys": len(services.passkeys_of(owner)),
-            "sessions": len(services.sessions(owner)),
-            "codes": services.codes_left(owner),
+            "passkeys": len(authenticators.passkeys_of(owner)),
+            "sessions": len(presence.sessions(owner)),
+            "codes": recovering.codes_left(owner),
         },
     )
 
@@ -210,10 +210,10 @@ def _passkeys(request: HttpRequest, owner: Owner, staff: bool) -> HttpResponse:
     if request.method == "POST":
         try:
             if request.POST.get("remove"):
-                services.remove_passkey(owner, identifier(request.POST["remove"]))
+                authenticators.remove_passkey(owner, identifier(request.POST["remove"]))
             else:
                 answer = passkeys.parse(request.POST.get("credential", ""))
-                services.add_passkey(request, owner, answer, request.POST.get("label", ""))
+                authenticators.add_passkey(request, owner, answer, request.POST.get("label", ""))
             return HttpResponseRedirect(next_of(request, here))
         except Problem as found:
             problem = found
@@ -221,8 +221,8 @@ def _passkeys(request: HttpRequest, owner: Owner, staff: bool) -> HttpResponse:
         request,
         "accounts/passkeys.html",
         problem,
-        passkeys=services.passkeys_of(owner),
-        possible=services.passkeys_possible(),
+        passkeys=authenticators.passkeys_of(owner),
+        possible=authenticators.passkeys_possible(),
         staff=staff,
         next=next_of(request, here),
         led=bool(request.GET.get("next")),
@@ -247,17 +247,17 @@ def staff_passkeys(request: HttpRequest, owner: Any) -> HttpResponse:
 
 def _sessions(request: HttpRequest, owner: Owner, staff: bool) -> HttpResponse:
     here = "accounts:staff-sessions" if staff else "accounts:sessions"
-    current = request.session.get("accounts.staff" if staff else services.SESSION)
+    current = request.session.get("accounts.staff" if staff else presence.SESSION)
     if request.method == "POST":
         if request.POST.get("end"):
-            services.end_session(owner, identifier(request.POST["end"]))
+            presence.end_session(owner, identifier(request.POST["end"]))
         else:
-            services.end_sessions(owner, but=uuid.UUID(current) if current else None)
+            presence.end_sessions(owner, but=uuid.UUID(current) if current else None)
         return redirect(here)
     return render(
         request,
         "accounts/sessions.html",
-        {"sessions": services.sessions(owner), "current": current, "staff": staff},
+        {"sessions": presence.sessions(owner), "current": current, "staff": staff},
     )
 
 
@@ -278,9 +278,9 @@ def staff_sessions(request: HttpRequest, owner: Any) -> HttpResponse:
 
 
 def _codes(request: HttpRequest, owner: Owner, staff: bool) -> HttpResponse:
-    made = services.make_codes(owner) if request.method == "POST" else []
+    made = recovering.make_codes(owner) if request.method == "POST" else []
     return render(
-        request, "accounts/codes.html", {"made": made, "left": services.codes_left(owner), "staff": staff}
+        request, "accounts/codes.html", {"made": made, "left": recovering.codes_left(owner), "staff": staff}
     )
 
 

@@ -9,15 +9,15 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from wantong.border.trust.identity.accounts import services
+from wantong.border.trust.identity.accounts import presence
 
 
 @receiver(user_logged_in, dispatch_uid="accounts.staff_began")
 def began(sender: Any, request: HttpRequest, user: AbstractBaseUser, **_: Any) -> None:
-    services.staff_began(request, user)
+    presence.staff_began(request, user)
 
 
 @receiver(user_logged_out, dispatch_uid="accounts.staff_ended")
 def ended(sender: Any, request: HttpRequest, user: AbstractBaseUser | None, **_: Any) -> None:
     if hasattr(request, "session"):
-        services.staff_ended(request)
+        presence.staff_ended(request)

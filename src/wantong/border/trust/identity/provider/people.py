@@ -9,7 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.accounts.levels import Assurance
 from wantong.border.trust.identity.accounts.models import Account, Evidence
 from wantong.ground import clock
@@ -51,7 +51,7 @@ def aal_of(acr: str) -> int:
 
 def present(request: HttpRequest) -> Person | None:
     """Who is signed in in this browser. Officials are not: they work here, they are not known elsewhere by it."""
-    who = accounts.present(request)
+    who = presence.present(request)
     if who is None:
         return None
     return Person(
@@ -66,12 +66,12 @@ def sign_in_url(next: str, *, acr: str = "", fresh: bool = False) -> str:
         asked["acr"] = acr
     elif aal_of(acr) <= 3:
         asked["aal"] = aal_of(acr)
-    return accounts.sign_in_url(next, **asked)
+    return presence.sign_in_url(next, **asked)
 
 
 def sign_out(request: HttpRequest) -> None:
     """Sign the person out in this browser."""
-    accounts.sign_out(request)
+    presence.sign_out(request)
 
 
 def active(account_id: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.provider import memory, registration, scopes
 from wantong.border.trust.identity.provider.models import Grant
 from wantong.ground.log import services as log
@@ -22,7 +22,7 @@ HEARD = ("signed-out", "withdrawn")
 
 def listen() -> None:
     """Hear of every session that ends, however it ends."""
-    accounts.ended.connect(_ended, dispatch_uid="provider.ended")
+    presence.ended.connect(_ended, dispatch_uid="provider.ended")
 
 
 def _ended(sender: Any, sessions: Iterable[str], **_: Any) -> None:

@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from wantong.border.trust.documents import kinds
-from wantong.border.trust.identity.accounts import passkeys
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import authenticators, passkeys, presence
+from wantong.border.trust.identity.accounts.levels import Assurance
 from wantong.border.trust.identity.accounts.linking import matching, services
 from wantong.border.trust.identity.accounts.models import Account, Link, Sitting
 from wantong.border.trust.identity.accounts.pages import (
@@ -67,7 +67,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 one for one in sources.listed() if row.first is None or one.issuer != row.first.issuer
             ],
             "passkeys": row.first is None or row.first.issuer != config.current().participant_id,
-            "possible": accounts.passkeys_possible(),
+            "possible": authenticators.passkeys_possible(),
             "next": reverse("accounts:link-new"),
         }
     if row is not None and row.first is not None:
@@ -78,7 +78,7 @@ def new(request: HttpRequest) -> HttpResponse:
             "second": issuer_name(row.second.issuer),
             "match": match,
             "bridge": kinds.kind(match.bridge).names if match.bridge else None,
-            "assurance": accounts.Assurance(match.level).name,
+            "assurance": Assurance(match.level).name,
             "attributes": matching.rules().attributes,
             "words": words(row, language()),
         }
@@ -102,8 +102,8 @@ def _act(request: HttpRequest) -> HttpResponse | None:
         return redirect("accounts:links")
     else:
         answer = passkeys.parse(request.POST.get("credential", ""))
-        account = accounts.shown(request, answer)
-        arrived(request, account, amr=accounts.PASSKEY, aal=2, fal=0, source="")
+        account = authenticators.shown(request, answer)
+        arrived(request, account, amr=presence.PASSKEY, aal=2, fal=0, source="")
     return redirect("accounts:link-new")
 
 
@@ -116,7 +116,7 @@ def arrived(request: HttpRequest, account: Account, **how: Any) -> None:
     if row is None:
         raise LinkRefused(reason="no-sitting")
     if row.first is None:
-        accounts.begin(request, account, **how)
+        presence.begin(request, account, **how)
     services.proven(request, account, timezone.now())
 
 
@@ -135,6 +135,6 @@ def _shown(link: Link, owner: Account) -> dict[str, Any]:
         "issuer": there.issuer,
         "name": issuer_name(there.issuer),
         "bridge": kinds.kind(link.bridge).names,
-        "assurance": accounts.Assurance(link.level).name,
+        "assurance": Assurance(link.level).name,
         "uses": list(link.uses.all()),
     }

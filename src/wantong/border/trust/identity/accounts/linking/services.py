@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from wantong.border.trust.documents import checking
 from wantong.border.trust.documents.dates import PartialDate
-from wantong.border.trust.identity.accounts import levels, services
+from wantong.border.trust.identity.accounts import levels, owners, presence
 from wantong.border.trust.identity.accounts.levels import Assurance
 from wantong.border.trust.identity.accounts.linking import keyed, matching, names, sitting
 from wantong.border.trust.identity.accounts.linking.matching import Match, Side
@@ -111,7 +111,7 @@ def side(account: Account, at: dt.datetime) -> Side:
     rows = Evidence.objects.filter(account=account)
     return Side(
         account.issuer,
-        services.proofing(account, at),
+        presence.proofing(account, at),
         tuple(
             matching.Evidence(
                 row.document,
@@ -175,7 +175,7 @@ def proven(request: HttpRequest, account: Account, at: dt.datetime) -> Sitting:
     value = sitting.signed_in(_value(row), proof, timezone.now())
     _store(row, value)
     request.session.cycle_key()
-    services.happened(account, "link-begun")
+    owners.happened(account, "link-begun")
     return row
 
 
@@ -246,7 +246,7 @@ def _link(request: HttpRequest, shows: frozenset[str], words: str, language: str
     )
     request.session.pop(SITTING, None)
     for account in (first, second):
-        services.happened(account, "linked")
+        owners.happened(account, "linked")
     _log("identity.link", made, now, level=made.level, bridge=made.bridge, way=made.way, shows=made.shows)
     return made
 
@@ -299,7 +299,7 @@ def use(
         raise NotConsented(shown=", ".join(sorted(more)))
     now, there = timezone.now(), other(link, account)
     level = levels.effective(
-        [services.proofing(account, now), services.proofing(there, now)], aal, link.level
+        [presence.proofing(account, now), presence.proofing(there, now)], aal, link.level
     )
     rows = list(Evidence.objects.filter(account=there).order_by("-verified_at"))
     printed = tuple(told for row in rows for told in row.names) if "name" in shown else ()
@@ -330,7 +330,7 @@ def revoke(account: Account, link_id: uuid.UUID) -> Link:
     link.revoked_at = timezone.now()
     link.save(update_fields=("revoked_at",))
     for one in (link.a, link.b):
-        services.happened(one, "link-ended")
+        owners.happened(one, "link-ended")
     _log("identity.unlink", link, link.revoked_at)
     return link
 

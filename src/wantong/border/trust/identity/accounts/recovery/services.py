@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from wantong.border.trust.identity.accounts import codes, services
+from wantong.border.trust.identity.accounts import codes, owners
 from wantong.border.trust.identity.accounts.models import Account, Recovery
 from wantong.border.trust.identity.accounts.problems import NotAsked, SamePerson, Unknown
 from wantong.ground.actors import Actor
@@ -51,7 +51,7 @@ def approve(actor: Actor, recovery_id: uuid.UUID | str) -> tuple[Recovery, str]:
     _decide(actor, row, Recovery.State.APPROVED, now)
     owner = row.account or row.user
     assert owner is not None
-    services.happened(owner, "recovery")
+    owners.happened(owner, "recovery")
     _note("approve", actor, row)
     return row, code
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from wantong.border.trust.identity.accounts import services as accounts
+from wantong.border.trust.identity.accounts import presence
 from wantong.border.trust.identity.accounts.linking import pages as linking
 from wantong.border.trust.identity.accounts.models import Away
 from wantong.border.trust.identity.accounts.pages import language, next_of
@@ -41,5 +41,5 @@ def back(request: HttpRequest, name: str) -> HttpResponse:
     if found.purpose == Away.Purpose.LINK:
         linking.arrived(request, found.account, **how)
     else:
-        accounts.begin(request, found.account, **how)
+        presence.begin(request, found.account, **how)
     return HttpResponseRedirect(found.next)

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from wantong.border.trust.documents import checking
-from wantong.border.trust.identity.accounts import levels, options, services
+from wantong.border.trust.identity.accounts import levels, options, owners, presence
 from wantong.border.trust.identity.accounts.levels import Levels
 from wantong.border.trust.identity.accounts.linking import services as linking
 from wantong.border.trust.identity.accounts.models import Account, Away, Source
@@ -145,7 +145,7 @@ def begin(
     Away.objects.filter(expires_at__lt=now).delete()
     Away.objects.create(
         state=_digest(state),
-        browser=services.browser(request.session),
+        browser=presence.browser(request.session),
         source=row,
         purpose=purpose,
         kept={**started.kept, "fresh": fresh},
@@ -176,7 +176,7 @@ def finish(request: HttpRequest, name: str, answer: Mapping[str, str]) -> Arrive
     row, now = get(name), timezone.now()
     digest = _digest(answer.get("state", ""))
     away = Away.objects.filter(
-        state=digest, source=row, browser=services.browser(request.session), expires_at__gt=now
+        state=digest, source=row, browser=presence.browser(request.session), expires_at__gt=now
     ).first()
     if away is None or not Away.objects.filter(state=digest).delete()[0]:
         raise SourceFailed(reason="state")
@@ -211,7 +211,7 @@ def _taken_in(row: Source, word: Word, now: dt.datetime) -> Account:
     account.proofed_at = word.proofed_at or now
     account.save(update_fields=("scheme", "native_level", "proofed_at"))
     if made:
-        services.happened(account, "opened", source=row.name)
+        owners.happened(account, "opened", source=row.name)
     # what somebody has typed in himself there is no evidence
     if _table().levels(row.scheme, account.native_level, timezone.localdate(now)).ial > 0:
         for document in word.documents:
