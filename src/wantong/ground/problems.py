@@ -25,7 +25,10 @@ class Problem(Exception):
     slug: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     CODES: ClassVar[Mapping[str, str]] = {}
-    """Params that are stable codes, each with the family of messages that has its words: ``reason`` → ``log.unproven``."""
+    """Params that are stable codes, each with the family of messages that has its words: ``reason`` → ``log.unproven``.
+
+    What many problems say alike stands once, in the family ``reason``; what is no code there either is told as it is.
+    """
 
     def __init__(self, **params: Any) -> None:
         self.params: Mapping[str, Any] = params
@@ -50,10 +53,12 @@ class Problem(Exception):
 
     def said(self, lang: str) -> Mapping[str, Any]:
         """The params as the texts take them: a code among them (:attr:`CODES`) becomes its words in ``lang``."""
-        words = {
-            name: i18n.t(f"{family}.{self.params[name]}", lang, **_without(self.params, name))
-            for name, family in self.CODES.items()
-        }
+        words = {}
+        for name, family in self.CODES.items():
+            code = self.params.get(name)
+            known = [key for key in (f"{family}.{code}", f"reason.{code}") if key in i18n.catalogue()]
+            if known:
+                words[name] = i18n.t(known[0], lang, **_without(self.params, name))
         return {**self.params, **words}
 
     def to_dict(self, lang: str = "en") -> dict[str, Any]:
