@@ -29,6 +29,6 @@ def carried(event: Event) -> None:
     crossing.carried(event.payload["pid"])
 
 
-@outbox.handler("sharing.term")
+@outbox.handler("sharing.term", timer=True)
 def term(event: Event) -> None:
     services.expire(event.payload["request"])
