@@ -199,7 +199,7 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        raise BadSource(why="that is no JSON object")
+        raise BadSource(why="not-object")
     return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
@@ -18,6 +19,7 @@ from wantong.border.trust.models import Peer, UsedToken
 from wantong.ground.actors import Actor
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.auth import NotAllowed
+from wantong.ground.i18n import LANGUAGES
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 KEY = OKPKey.generate_key("Ed25519")
@@ -120,14 +122,28 @@ def test_a_card_is_read_back_and_has_a_fingerprint(tmp_path):
     assert "d" not in read.protocol_key, "no private key leaves"
 
 
-@pytest.mark.parametrize("change", [
-    {"url": "https://evil.example"}, {"participant_id": "hk.example"}, {"signature": "AAAA"}, {"signature": "%"},
-    {"protocol_key": keys.public(OKPKey.generate_key("Ed25519"))}, {"card": "wantong-card/9"},
-    {"protocol_key": {"kty": "oct", "k": "AA"}}, {"name": 1.5},
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"url": "https://evil.example"}, "not-signed"), ({"participant_id": "hk.example"}, "not-signed"),
+    ({"signature": "AAAA"}, "not-signed"), ({"signature": "%"}, "unreadable"),
+    ({"protocol_key": keys.public(OKPKey.generate_key("Ed25519"))}, "not-signed"),
+    ({"card": "wantong-card/9"}, "version"), ({"protocol_key": {"kty": "oct", "k": "AA"}}, "unreadable"),
+    ({"name": 1.5}, "unreadable"),
 ])  # fmt: skip
-def test_a_changed_card_is_refused(tmp_path, change):
-    with pytest.raises(cards.BadCard):
+def test_a_changed_card_is_refused(tmp_path, change, reason):
+    with pytest.raises(cards.BadCard) as refused:
         cards.read(card(tmp_path, **change))
+    assert refused.value.params["reason"] == reason
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"jurisdiction": "moon"}, "jurisdiction"), ({"name": {"tlh": "x"}}, "name"),
+    ({"participant_id": ""}, "no-text"), ({"data_url": "file:///etc"}, "no-address"),
+])  # fmt: skip
+def test_a_card_that_is_signed_must_say_what_can_be(tmp_path, change, reason):
+    with pytest.raises(cards.BadCard) as refused:
+        cards.read(cards.make(replace(node_at(tmp_path), **change), KEY, log_vkey="a", witness_vkey="b"))
+    assert refused.value.params["reason"] == reason
+    assert not any("⟦" in refused.value.explain(lang)["detail"] for lang in LANGUAGES)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b"x" * (65 << 10)])

@@ -303,7 +303,7 @@ assert not crypto.sm2.available()
 try:
     crypto.generate(crypto.Suite.SM2SM3)
 except crypto.Sm2Missing as missing:
-    print(missing.params["reason"], missing.explain("en")["next"])
+    print(missing.params["reason"], missing, missing.explain("en")["next"])
 key = crypto.generate(crypto.Suite.ES256)
 assert crypto.verify(key.suite, key.public, b"x", key.sign(b"x"))
 """
@@ -314,13 +314,14 @@ assert crypto.verify(key.suite, key.public, b"x", key.sign(b"x"))
         text=True,
     )
     assert said.returncode == 0, said.stderr
-    assert "without SM2" in said.stdout
+    assert "no-sm2" in said.stdout and "without SM2" in said.stdout
     assert "Install OpenSSL 3 with SM2" in said.stdout
 
 
 def test_no_library_and_one_of_another_make():
     # libc is a library, but no libcrypto
-    for name in ("libnothing.so.9", "libc.so.6"):
+    for name, reason in (("libnothing.so.9", "no-library"), ("libc.so.6", "old-library")):
         with pytest.raises(crypto.Sm2Missing) as missing:
             sm2.Library.open((name,))
-        assert name in missing.value.params["reason"]
+        assert missing.value.params["reason"] == reason
+        assert all(name in missing.value.explain(lang)["detail"] for lang in LANGUAGES)

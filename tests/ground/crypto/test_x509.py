@@ -133,9 +133,19 @@ def test_a_request_is_signed_by_its_key(suite, tmp_path):
 def test_bad_requests():
     good = x509.request(KEYS[Suite.ES256], {"common_name": "a seal"})
     at = good.index(b"a seal")
-    for bad in (b"", good[:-1], good[:at] + b"A" + good[at + 1 :], b"\x30\x00", good + b"\0"):
+    own = Suite.ES256.algorithm.dump()
+    for bad, reason in (
+        (b"", "unreadable"),
+        (good[:-1], "unreadable"),
+        (good[:at] + b"A" + good[at + 1 :], "not-signed"),
+        (b"\x30\x00", "unreadable"),
+        (good + b"\0", "unreadable"),
+        (good.replace(own, bytes([*own[:-1], own[-1] ^ 0x40])), "algorithm"),
+        (good.replace(KEYS[Suite.ES256].public[-64:], bytes(64)), "unreadable-key"),
+    ):
         with pytest.raises(crypto.BadRequest) as refused:
             x509.requested(bad)
+        assert refused.value.params["reason"] == reason
         assert all("⟦" not in "".join(refused.value.explain(lang).values()) for lang in LANGUAGES)
 
 

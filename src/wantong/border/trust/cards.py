@@ -27,13 +27,15 @@ from wantong.ground.problems import Problem
 
 VERSION = "wantong-card/1"
 LARGEST = 64 * 1024
+JURISDICTIONS = ("gd", "hk", "mo")
 
 
 class BadCard(Problem):
-    """A card that cannot be read or whose signature is not its own. ``reason`` says what is wrong."""
+    """A card that cannot be read or whose signature is not its own: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-card"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "trust.bad-card"}
 
 
 @dataclass(frozen=True)
@@ -72,35 +74,36 @@ def make(node: NodeConfig, key: OKPKey, *, log_vkey: str, witness_vkey: str) -> 
 def read(data: bytes) -> Card:
     """The content of a card whose signature is good. Raises :class:`BadCard`."""
     if len(data) > LARGEST:
-        raise BadCard(reason=f"longer than {LARGEST} bytes")
+        raise BadCard(reason="too-large", most=LARGEST)
     try:
         content = json.loads(data)
         signature = base64.b64decode(content.pop("signature"), validate=True)
         key = OKPKey.import_key(content["protocol_key"])
         public = key.public_key
         if content["card"] != VERSION or not isinstance(public, Ed25519PublicKey) or key.is_private:
-            raise BadCard(reason=f"not a {VERSION} with an Ed25519 public key")
+            raise BadCard(reason="version", version=VERSION)
         public.verify(signature, canonical.dumps(content))
         card = Card(**{name: content[name] for name in Card.__dataclass_fields__})
     except InvalidSignature:
-        raise BadCard(reason="the signature is not that of the key on the card") from None
+        raise BadCard(reason="not-signed") from None
     except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadCard(reason=f"{type(error).__name__}: {error}"[:200]) from None
-    if card.jurisdiction not in ("gd", "hk", "mo"):
-        raise BadCard(reason="jurisdiction must be gd, hk or mo")
+        raise BadCard(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
+    if card.jurisdiction not in JURISDICTIONS:
+        raise BadCard(reason="jurisdiction", choices=", ".join(JURISDICTIONS))
     if not isinstance(card.name, dict) or not set(card.name) <= set(LANGUAGES):
-        raise BadCard(reason="name must be a map of the languages of the bay")
-    if not all(
-        isinstance(text, str) and text for text in (card.participant_id, card.log_vkey, card.witness_vkey)
-    ):
-        raise BadCard(reason="participant_id, log_vkey and witness_vkey must be text")
-    for url in (card.url, card.data_url):
+        raise BadCard(reason="name", languages=", ".join(LANGUAGES))
+    for member in ("participant_id", "log_vkey", "witness_vkey"):
+        text = getattr(card, member)
+        if not isinstance(text, str) or not text:
+            raise BadCard(reason="no-text", member=member)
+    for member in ("url", "data_url"):
+        url = getattr(card, member)
         if (
             not isinstance(url, str)
             or urlsplit(url).scheme not in ("http", "https")
             or not urlsplit(url).hostname
         ):
-            raise BadCard(reason="url and data_url must be http or https addresses")
+            raise BadCard(reason="no-address", member=member)
     return card
 
 

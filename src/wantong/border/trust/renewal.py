@@ -38,10 +38,10 @@ def read(told: Mapping[str, Any], pinned: Mapping[str, Any]) -> cards.Card:
         content = {"renewal": told["renewal"], "card": told["card"]}
         public = OKPKey.import_key(dict(pinned)).public_key
         if told["renewal"] != VERSION or not isinstance(public, Ed25519PublicKey):
-            raise cards.BadCard(reason=f"not a {VERSION}")
+            raise cards.BadCard(reason="version", version=VERSION)
         public.verify(signature, canonical.dumps(content))
     except InvalidSignature:
-        raise cards.BadCard(reason="the renewal is not signed with the pinned key") from None
+        raise cards.BadCard(reason="not-pinned") from None
     except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise cards.BadCard(reason=f"{type(error).__name__}: {error}"[:200]) from None
+        raise cards.BadCard(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
     return cards.read(json.dumps(told["card"], ensure_ascii=False).encode())

@@ -124,7 +124,7 @@ def renew(caller: Peer, told: Mapping[str, Any]) -> Peer:
     card = renewal.read(told, known.protocol_key)
     same = ("participant_id", "jurisdiction", "url", "data_url")
     if any(getattr(card, name) != getattr(known, name) for name in same):
-        raise cards.BadCard(reason="a renewal changes keys and nothing else")
+        raise cards.BadCard(reason="more-than-keys")
     old = {name: getattr(known, name) for name in ("protocol_key", "log_vkey", "witness_vkey")}
     known.earlier = [*known.earlier, {**old, "until": None}]
     known.protocol_key, known.log_vkey, known.witness_vkey = (
@@ -142,7 +142,7 @@ def leave_behind(caller: Peer, kept: str) -> Peer:
     """From now on only the key with the id ``kept`` speaks for a peer. Raises :class:`~.cards.BadCard` if it is another."""
     known = Peer.objects.select_for_update().get(pk=caller.pk)
     if known.protocol_key.get("kid") != kept:
-        raise cards.BadCard(reason="that is not the key that is pinned")
+        raise cards.BadCard(reason="other-key")
     now = timezone.now().astimezone(UTC).isoformat(timespec="seconds")
     known.earlier = [{**old, "until": old["until"] or now} for old in known.earlier]
     known.save(update_fields=["earlier"])

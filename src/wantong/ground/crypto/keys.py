@@ -102,15 +102,15 @@ def load(text: bytes, suite: Suite | None = None) -> SoftwareKey:
         else:
             private = serialization.load_pem_private_key(text, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadKey(reason=f"no private key that can be read: {error}"[:200]) from None
+        raise BadKey(reason="unreadable-key", told=f"{type(error).__name__}: {error}"[:200]) from None
     known = (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, rsa.RSAPrivateKey, sm2.PrivateKey)
     if not isinstance(private, known):
-        raise BadKey(reason=f"{type(private).__name__} is of no suite known here")
+        raise BadKey(reason="kind", kind=type(private).__name__)
     public = _public_half(private)
     found = suite_of(public)
     if suite is not None and suite is not found:
         if (found, suite) != (Suite.RS256, Suite.PS256):
-            raise BadKey(reason=f"a key for {found}, not for {suite}")
+            raise BadKey(reason="other-suite", found=found, suite=suite)
         found = suite
     return SoftwareKey(found, public, private)
 
@@ -133,7 +133,7 @@ def verify(suite: Suite, public: bytes, message: bytes, signature: bytes) -> boo
                 return False
             key.verify(to_der(signature), message, ec.ECDSA(hash_called(suite.hash)))
         else:
-            raise BadKey(reason=f"no key for {suite}")
+            raise BadKey(reason="other-suite", found=suite_of(public), suite=suite)
     except InvalidSignature:
         return False
     return True
@@ -152,7 +152,8 @@ def suite_of(public: bytes) -> Suite:
         for suite, curve in _CURVES.items():
             if isinstance(key.curve, curve):
                 return suite
-    raise BadKey(reason="a key of no suite known here")
+        raise BadKey(reason="kind", kind=key.curve.name)
+    raise BadKey(reason="kind", kind=type(key).__name__)
 
 
 @lru_cache(maxsize=1024)
@@ -161,7 +162,7 @@ def public_key(public: bytes) -> PublicKeyTypes:
     try:
         return serialization.load_der_public_key(public)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BadKey(reason=f"no public key that can be read: {error}"[:200]) from None
+        raise BadKey(reason="unreadable-key", told=f"{type(error).__name__}: {error}"[:200]) from None
 
 
 _CURVES: dict[Suite, type[ec.EllipticCurve]] = {Suite.ES256: ec.SECP256R1, Suite.ES384: ec.SECP384R1}

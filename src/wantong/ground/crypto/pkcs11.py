@@ -145,10 +145,10 @@ def find(uri: str, suite: Suite | None = None) -> HardwareKey:
     found = suite_of(public)
     if suite is not None and suite is not found:
         if (found, suite) != (Suite.RS256, Suite.PS256):
-            raise BadKey(reason=f"a key for {found}, not for {suite}")
+            raise BadKey(reason="other-suite", found=found, suite=suite)
         found = suite
     if found is Suite.SM2SM3:
-        raise BadKey(reason="SM2 in a hardware module needs its maker's own mechanisms")
+        raise BadKey(reason="sm2-in-module")
     return HardwareKey(found, public, address)
 
 
@@ -278,7 +278,7 @@ def _public(session: Any, address: Address) -> bytes:
         )
         return bytes(keys.PublicKeyInfo.wrap(numbers, "rsa").dump())
     if key.key_type not in (kinds.EC, kinds.EC_EDWARDS):
-        raise BadKey(reason=f"{key.key_type.name} is of no suite known here")
+        raise BadKey(reason="kind", kind=key.key_type.name)
     point = key[attribute.EC_POINT]
     # some modules give the point as it is
     with contextlib.suppress(ValueError):

@@ -7,10 +7,10 @@ each. Everything may be called from many threads; the interpreter's lock is rele
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_long, c_size_t, c_void_p
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from wantong.ground.crypto.pairs import to_der, to_raw
 from wantong.ground.crypto.suites import BadKey
@@ -27,10 +27,11 @@ NAMES: Final = ("libcrypto.so.3", "libcrypto.so.4", "libcrypto.3.dylib")
 
 
 class Sm2Missing(Problem):
-    """The system's libcrypto is not there, or can do no SM2: ``reason``."""
+    """The system's libcrypto is not there, or can do no SM2: ``reason``, a stable code."""
 
     slug = "sm2-missing"
     status = 501
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "crypto.sm2-missing"}
 
 
 def is_key(public: bytes) -> bool:
@@ -81,7 +82,7 @@ def verify(public: bytes, message: bytes, signature: bytes, identifier: bytes = 
 @lru_cache(maxsize=1024)
 def _public(public: bytes) -> _Key:
     if not is_key(public):
-        raise BadKey(reason="no SM2 public key")
+        raise BadKey(reason="not-sm2")
     return library().public(public)
 
 
@@ -147,7 +148,7 @@ class Library:
     @classmethod
     def open(cls, names: tuple[str, ...]) -> Library:
         """The first of ``names`` that is there and knows SM2 and SM3. Raises :class:`Sm2Missing`."""
-        reason = "there is no " + " or ".join(names)
+        missing = Sm2Missing(reason="no-library", names=", ".join(names))
         for name in names:
             try:
                 calls = ctypes.CDLL(name)
@@ -158,17 +159,17 @@ class Library:
                     getattr(calls, function).restype = result
                     getattr(calls, function).argtypes = arguments
             except AttributeError as error:
-                reason = f"{name} is not OpenSSL 3 or later: {error}"
+                missing = Sm2Missing(reason="old-library", library=name, told=f"{error}"[:200])
                 continue
             found = cls(calls)
             try:
                 key = found.private(found.generate())
                 found.sign(key, b"", IDENTIFIER)
             except (BadKey, Sm2Missing):
-                reason = f"{name} was built or is configured without SM2"
+                missing = Sm2Missing(reason="no-sm2", library=name)
                 continue
             return found
-        raise Sm2Missing(reason=reason)
+        raise missing
 
     def private(self, pkcs8: bytes) -> _Key:
         """The key in a PrivateKeyInfo, whose halves must belong together. Raises BadKey."""
@@ -176,7 +177,7 @@ class Library:
         context = self._calls.EVP_PKEY_CTX_new_from_pkey(None, key.pointer, None)
         try:
             if not context or self._calls.EVP_PKEY_check(context) != 1:
-                raise BadKey(reason="no good SM2 private key")
+                raise BadKey(reason="not-sm2")
         finally:
             self._calls.EVP_PKEY_CTX_free(context)
             self._calls.ERR_clear_error()
@@ -197,7 +198,7 @@ class Library:
                 or self._calls.EVP_PKEY_generate(context, byref(made)) != 1
                 or made.value is None
             ):
-                raise Sm2Missing(reason="no key could be made")
+                raise Sm2Missing(reason="refused", call="EVP_PKEY_generate")
         finally:
             self._calls.EVP_PKEY_CTX_free(context)
             self._calls.ERR_clear_error()
@@ -218,7 +219,7 @@ class Library:
         try:
             self._begin(self._calls.EVP_DigestSignInit_ex, context, key, identifier)
             if self._calls.EVP_DigestSign(context, room, byref(length), message, len(message)) != 1:
-                raise Sm2Missing(reason="libcrypto refused to sign")
+                raise Sm2Missing(reason="refused", call="EVP_DigestSign")
         finally:
             self._calls.EVP_MD_CTX_free(context)
             self._calls.ERR_clear_error()
@@ -244,7 +245,7 @@ class Library:
             start(context, byref(of_key), b"SM3", None, None, key.pointer, None) != 1
             or self._calls.EVP_PKEY_CTX_set1_id(of_key, identifier, len(identifier)) != 1
         ):
-            raise Sm2Missing(reason="libcrypto refused to begin")
+            raise Sm2Missing(reason="refused", call=start.__name__)
 
     def _read(self, reader: Callable[..., int | None], der: bytes) -> _Key:
         buffer = ctypes.create_string_buffer(der, len(der))
@@ -253,10 +254,10 @@ class Library:
         pointer = reader(None, byref(at), len(der))
         self._calls.ERR_clear_error()
         if not pointer:
-            raise BadKey(reason="no SM2 key")
+            raise BadKey(reason="not-sm2")
         key = _Key(self._calls, pointer)
         if at.value != (start or 0) + len(der) or self._calls.EVP_PKEY_is_a(pointer, b"SM2") != 1:
-            raise BadKey(reason="no SM2 key")
+            raise BadKey(reason="not-sm2")
         return key
 
 
@@ -264,7 +265,7 @@ def _written(writer: Callable[..., int], pointer: int) -> bytes:
     """What an ``i2d`` function writes."""
     length = writer(pointer, None)
     if length <= 0:
-        raise Sm2Missing(reason="libcrypto refused to write a key")
+        raise Sm2Missing(reason="refused", call=writer.__name__)
     room = (c_char * length)()
     writer(pointer, byref(ctypes.cast(room, c_void_p)))
     return room.raw

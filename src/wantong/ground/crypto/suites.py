@@ -7,9 +7,10 @@ distinguishing identifier being ``1234567812345678`` (GM/T 0009), as in certific
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from asn1crypto import algos, core, keys
 from cryptography.hazmat.primitives import hashes
@@ -24,10 +25,11 @@ SM3: Final = "1.2.156.10197.1.401"
 
 
 class BadKey(Problem):
-    """A key that cannot be read, or none of a suite known here: ``reason``."""
+    """A key that cannot be read, or none of a suite known here: ``reason``, a stable code."""
 
     slug = "crypto-bad-key"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "crypto.why"}
 
 
 class Suite(StrEnum):

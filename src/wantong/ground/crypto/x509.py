@@ -7,7 +7,7 @@ parses them too but can neither check nor make them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from asn1crypto import algos, core, csr, keys, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -145,14 +145,19 @@ def requested(request: bytes) -> csr.CertificationRequestInfo:
         body = found["certification_request_info"]
         own = der.as_read(body["subject_pk_info"])
         if not verify(found["signature_algorithm"], own, der.as_read(body), found["signature"].native):
-            raise BadRequest(reason="its signature is not that of its key")
-    except (*MALFORMED, BadKey, UnknownAlgorithm) as error:
-        raise BadRequest(reason=f"{error}"[:200]) from None
+            raise BadRequest(reason="not-signed")
+    except UnknownAlgorithm as error:
+        raise BadRequest(reason="algorithm", **error.params) from None
+    except BadKey as error:
+        raise BadRequest(**error.params) from None
+    except MALFORMED as error:
+        raise BadRequest(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
     return body
 
 
 class BadRequest(Problem):
-    """What came is no good request for a certificate: ``reason``."""
+    """What came is no good request for a certificate: ``reason``, a stable code."""
 
     slug = "bad-certificate-request"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "crypto.why"}

@@ -125,22 +125,28 @@ def test_the_description_and_its_schema_agree():
     made = forms.read((EXAMPLES / "ticket-form.yaml").read_text("utf-8"))
     found = audit.audit(made)
     assert found.served == 2 and len(found.turned_away) == 6
-    for bad in (
-        {}, {"site": "x", "fields": []}, {"site": "x", "fields": [{"name": "a", "role": "soul"}]},
-        {"site": "x", "fields": [{"name": "a", "role": "kind", "options": [{"value": "1", "kinds": ["moon-id"]}]}]},
-        {"site": "x", "fields": [{"name": "a", "role": "number", "pattern": "("}]}, 1, None, [],
-    ):  # fmt: skip
-        with pytest.raises(forms.BadForm):
-            forms.from_dict(bad)
-    for text in (
-        "a: [",
-        "<p>nothing</p>",
-        "x" * (forms.LARGEST + 1),
-        "!!python/object:os.system x",
-        "a: 2020-01-01",
+    moon = {"name": "a", "role": "kind", "options": [{"value": "1", "kinds": ["moon-id"]}]}
+    for reason, bad in (
+        *(("schema", one) for one in ({}, {"site": "x", "fields": []}, 1, None, [])),
+        ("schema", {"site": "x", "fields": [{"name": "a", "role": "soul"}]}),
+        ("no-kind", {"site": "x", "fields": [moon]}),
+        ("no-pattern", {"site": "x", "fields": [{"name": "a", "role": "number", "pattern": "("}]}),
     ):
-        with pytest.raises(forms.BadForm):
+        with pytest.raises(forms.BadForm) as refused:
+            forms.from_dict(bad)
+        assert refused.value.params["reason"] == reason
+    for reason, text in (
+        ("unreadable", "a: ["),
+        ("no-field", "<p>nothing</p>"),
+        ("not-html", "<!-- -->"),
+        ("too-large", "x" * (forms.LARGEST + 1)),
+        ("unreadable", "!!python/object:os.system x"),
+        ("not-object", "a: 2020-01-01"),
+    ):
+        with pytest.raises(forms.BadForm) as refused:
             forms.read(text)
+        assert refused.value.params["reason"] == reason
+        assert not any("⟦" in refused.value.explain(lang)["detail"] for lang in LANGUAGES)
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|aa)+$", "((a{99}){99}){99}", "(?=(.*)*x)y", r"(\w+\s?)+!"])

@@ -68,14 +68,15 @@ def test_who_may_issue_and_what(issuer):
     for role in ("declarer", "auditor"):
         with pytest.raises(NotAllowed):
             services.issue(Actor("user:x", roles=frozenset({role})), "anna", "border", **term)
-    for holder, scope, until in (
-        ("", "border", 1),
-        ("anna", "moon", 1),
-        ("anna", "border", -1),
-        ("a" * 65, "border", 1),
+    for holder, scope, until, reason in (
+        ("", "border", 1, "bad-text"),
+        ("anna", "moon", 1, "choice"),
+        ("anna", "border", -1, "ends-first"),
+        ("a" * 65, "border", 1, "bad-text"),
     ):
-        with pytest.raises(BadPass):
+        with pytest.raises(BadPass) as refused:
             services.issue(CLERK, holder, scope, valid_from=now, valid_until=now + timedelta(days=until))
+        assert refused.value.params["reason"] == reason
     assert Right.objects.count() == 0
 
 
@@ -100,9 +101,10 @@ def test_withdrawn_is_for_good_and_suspended_is_not(issuer):
     services.change(CLERK, made.id, "withdrawn", "moved away")
     with pytest.raises(NotInForce):
         services.change(CLERK, made.id, "active", "came back")
-    for state, reason in (("gone", "x"), ("active", " ")):
-        with pytest.raises(BadPass):
+    for state, reason, code in (("gone", "x", "choice"), ("active", " ", "empty")):
+        with pytest.raises(BadPass) as refused:
             services.change(CLERK, right().id, state, reason)
+        assert refused.value.params["reason"] == code
 
 
 def test_the_status_list_follows_within_the_same_second(issuer):
@@ -352,11 +354,17 @@ def test_other_rules_are_another_set_and_take_their_place_when_approved(border):
 
 
 def test_what_is_no_rules_or_no_gate_is_not_proposed(border):
-    with pytest.raises(BadRules):
+    with pytest.raises(BadRules) as no_rules:
         services.propose_rules(CLERK, "x", {**presets()["border"], "fresh": "long"})
-    for code, name, direction in (("a b", "G", "in"), ("g", "", "in"), ("g", "G", "up")):
-        with pytest.raises(BadPass):
+    assert no_rules.value.params["reason"] == "schema"
+    for code, name, direction, reason in (
+        ("a b", "G", "in", "no-slug"),
+        ("g", "", "in", "bad-text"),
+        ("g", "G", "up", "choice"),
+    ):
+        with pytest.raises(BadPass) as no_gate:
             services.propose_gate(CLERK, code, name, direction, border.rules_id)
+        assert no_gate.value.params["reason"] == reason
     made = services.propose_rules(CLERK, "x", presets()["transit"])
     with pytest.raises(BadPass):
         services.reject(OFFICER, RuleSet, made.id, " ")
@@ -412,10 +420,12 @@ def test_a_journal_that_is_none_is_refused_whole(border):
         [{**good, "more": 1}],
         [{**good, "answer": "x" * 99}],
     ):
-        with pytest.raises(BadPass):
+        with pytest.raises(BadPass) as unread:
             services.take_journal(CLERK, "hzmb-in-1", "a" * 32, entries)
-    with pytest.raises(BadPass):
+        assert unread.value.params["reason"] == "unreadable"
+    with pytest.raises(BadPass) as unnamed:
         services.take_journal(CLERK, "hzmb-in-1", "short", [good])
+    assert unnamed.value.params["reason"] == "no-journal"
     with pytest.raises(UnknownGate):
         services.take_journal(CLERK, "nowhere", "a" * 32, [good])
     assert Decision.objects.count() == 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema_rs
 import yaml
@@ -22,10 +22,11 @@ LARGEST = 512 << 10
 
 
 class BadForm(Problem):
-    """The description of a form is not of the form: ``where`` and ``reason``."""
+    """The description of a form is not of the form: ``where`` and ``reason``, a stable code."""
 
     slug = "documents-bad-form"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "documents.bad-form"}
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,15 @@ class Form:
 def read(text: str, name: str = "form.yaml") -> Form:
     """The form described in ``text``; by the ending of ``name`` it is HTML, else YAML or JSON. Raises :class:`BadForm`."""
     if len(text.encode()) > LARGEST:
-        raise BadForm(where="/", reason=f"it is larger than {LARGEST >> 10} KiB")
+        raise BadForm(where="/", reason="too-large", most=LARGEST)
     if name.lower().endswith((".html", ".htm")) or text.lstrip()[:1] == "<":
         return from_html(text, name)
     try:
-        told = yamlfile.load(text)
+        form = yamlfile.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadForm(where="/", reason=str(error).splitlines()[0][:200]) from None
-    return from_dict(told)
+        told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise BadForm(where="/", reason="unreadable", told=told) from None
+    return from_dict(form)
 
 
 def from_dict(told: Any) -> Form:
@@ -91,21 +93,17 @@ def from_dict(told: Any) -> Form:
     try:
         errors = list(_validator().iter_errors(told))
     except (TypeError, ValueError, RecursionError):  # YAML knows values that JSON does not
-        raise BadForm(where="/", reason="it is no JSON object") from None
+        raise BadForm(where="/", reason="not-object") from None
     if errors:
         where = "/".join(map(str, errors[0].instance_path))
-        raise BadForm(where=f"/{where}", reason=errors[0].message[:200])
+        raise BadForm(where=f"/{where}", reason="schema", told=errors[0].message[:200])
     fields = tuple(_field(each) for each in told["fields"])
     for field in fields:
         for kind in (*field.checked_as, *(kind for option in field.options for kind in option.kinds)):
             if kind not in kinds():
-                raise BadForm(
-                    where=f"/fields/{field.name}", reason=f"there is no kind of document {kind[:40]}"
-                )
+                raise BadForm(where=f"/fields/{field.name}", reason="no-kind", kind=kind[:40])
         if field.pattern and _matcher(field.pattern) is None:
-            raise BadForm(
-                where=f"/fields/{field.name}/pattern", reason="it cannot be read as a regular expression"
-            )
+            raise BadForm(where=f"/fields/{field.name}/pattern", reason="no-pattern")
     return Form(told["site"], fields)
 
 
@@ -129,7 +127,7 @@ def from_html(text: str, name: str = "") -> Form:
     try:
         page = html.document_fromstring(text)
     except (ValueError, html.etree.ParserError):
-        raise BadForm(where="/", reason="it is no HTML") from None
+        raise BadForm(where="/", reason="not-html") from None
     labels: dict[str, str] = {}
     for label in page.iter("label"):
         target = label.get("for") or next(
@@ -165,7 +163,7 @@ def from_html(text: str, name: str = "") -> Form:
             )
         )
     if not any(field.role in ("kind", "number", "name", "surname") for field in fields):
-        raise BadForm(where="/", reason="no field for a document, its number or a name was recognised")
+        raise BadForm(where="/", reason="no-field")
     title = page.find(".//title")
     return Form((title.text_content().strip() if title is not None else "") or name, tuple(fields))
 

@@ -250,10 +250,11 @@ def _act(request: HttpRequest) -> None:
         case "propose-rules":
             try:
                 content = json.loads(asked.get("content", ""))
-                if not isinstance(content, dict):
-                    raise ValueError("not an object")
             except (ValueError, RecursionError) as error:
-                raise rules.BadRules(where="/", reason=str(error)[:200]) from None
+                told = f"{type(error).__name__}: {error}"[:200]
+                raise rules.BadRules(where="/", reason="unreadable", told=told) from None
+            if not isinstance(content, dict):
+                raise rules.BadRules(where="/", reason="not-object")
             services.propose_rules(actor, asked.get("name", ""), content, asked.get("note", ""))
         case "propose-gate":
             services.propose_gate(

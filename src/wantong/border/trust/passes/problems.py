@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from wantong.ground.problems import Problem
 
 
@@ -27,10 +30,11 @@ class UnknownRules(Problem):
 
 
 class BadPass(Problem):
-    """``field`` cannot be as it is: ``reason``."""
+    """``field`` cannot be as it is: ``reason``, a stable code."""
 
     slug = "passes-bad-request"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "passes.bad-request"}
 
 
 class NotInForce(Problem):

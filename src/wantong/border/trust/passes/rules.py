@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jsonschema_rs
 
@@ -24,10 +24,11 @@ Answer = Literal["admit", "ask", "refuse"]
 
 
 class BadRules(Problem):
-    """The rules of a gate are not of the form: ``where`` and ``reason``."""
+    """The rules of a gate are not of the form: ``where`` and ``reason``, a stable code."""
 
     slug = "passes-bad-rules"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "passes.bad-rules"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def read(told: Mapping[str, Any]) -> Rules:
     """The rules in a JSON object. Raises :class:`BadRules`."""
     for error in _validator().iter_errors(told):
         where = "/".join(map(str, error.instance_path))
-        raise BadRules(where=where or "/", reason=error.message[:200])
+        raise BadRules(where=where or "/", reason="schema", told=error.message[:200])
     degraded = told["degraded"]
     return Rules(
         scopes=frozenset(told["scopes"]),

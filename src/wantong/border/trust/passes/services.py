@@ -64,6 +64,12 @@ STATUS = {
     State.WITHDRAWN: statuslist.INVALID,
     State.SUSPENDED: statuslist.SUSPENDED,
 }
+WANTED: Mapping[str, Mapping[str, Any]] = {
+    "code": {"reason": "no-slug", "most": 40},
+    "name": {"reason": "bad-text", "most": 120},
+    "direction": {"reason": "choice", "choices": "in, out"},
+}
+"""What is said of a field of a gate that cannot be as it is."""
 Two = TypeVar("Two", bound=ByTwo)
 
 
@@ -89,11 +95,11 @@ def issue(
     """Give ``holder`` (an account's id) the right to pass where ``scope`` opens. Raises NotAllowed, BadPass, NoPlace."""
     require(actor, "operator", "approver")
     if scope not in options()["scopes"]:
-        raise BadPass(field="scope", reason=f"it must be one of {', '.join(options()['scopes'])}")
+        raise BadPass(field="scope", reason="choice", choices=", ".join(options()["scopes"]))
     if not 0 < len(holder) <= 64 or not holder.isprintable():
-        raise BadPass(field="holder", reason="it is empty, longer than 64 characters or not printable")
+        raise BadPass(field="holder", reason="bad-text", most=64)
     if valid_from >= valid_until:
-        raise BadPass(field="valid_until", reason="the term must end after it begins")
+        raise BadPass(field="valid_until", reason="ends-first")
     number, index = _place()
     right = Right.objects.create(
         holder=holder, scope=scope, valid_from=valid_from, valid_until=valid_until, list_number=number,
@@ -111,9 +117,9 @@ def change(actor: Actor, right_id: uuid.UUID | str, state: str, reason: str) -> 
     """
     require(actor, "operator", "approver")
     if state not in State.values:
-        raise BadPass(field="state", reason=f"it must be one of {', '.join(State.values)}")
+        raise BadPass(field="state", reason="choice", choices=", ".join(State.values))
     if not reason.strip():
-        raise BadPass(field="reason", reason="it is empty")
+        raise BadPass(field="reason", reason="empty")
     right = _right(right_id, lock=True)
     if right.state == State.WITHDRAWN:
         raise NotInForce(state=right.state)
@@ -383,7 +389,7 @@ def propose_rules(actor: Actor, name: str, content: Mapping[str, Any], note: str
     """Propose a set of rules. Raises NotAllowed, BadPass, BadRules."""
     require(actor, "operator", "approver")
     if not 0 < len(name) <= 80 or not name.isprintable():
-        raise BadPass(field="name", reason="it is empty, longer than 80 characters or not printable")
+        raise BadPass(field="name", reason="bad-text", most=80)
     rules.read(content)
     made = RuleSet.objects.create(
         name=name,
@@ -409,7 +415,8 @@ def propose_gate(actor: Actor, code: str, name: str, direction: str, rules_id: u
         made.clean_fields(exclude=("decided_by", "decided_at"))
     except ValidationError as error:
         field, said = next(iter(error.message_dict.items()))
-        raise BadPass(field=field, reason=str(said[0])) from None
+        why = WANTED.get(field, {"reason": "unreadable", "told": str(said[0])[:200]})
+        raise BadPass(field=field, **why) from None
     made.save()
     _record_two(made, "propose")
     return made
@@ -434,7 +441,7 @@ def reject(actor: Actor, what: type[Two], id: uuid.UUID | str, reason: str) -> T
     """Turn a proposal down. Raises NotAllowed, UnknownRules or UnknownGate, DecidedAlready, BadPass without a reason."""
     row = _undecided(actor, what, id)
     if not reason.strip():
-        raise BadPass(field="reason", reason="it is empty")
+        raise BadPass(field="reason", reason="empty")
     row.note = reason.strip()
     return _decide(actor, row, Decided.REJECTED)
 
@@ -586,7 +593,7 @@ def take_journal(actor: Actor, gate_code: str, journal: str, entries: Sequence[M
     if not Gate.objects.filter(code=gate_code).exists():
         raise UnknownGate(gate=gate_code[:40])
     if not (len(journal) == 32 and journal.isalnum()):
-        raise BadPass(field="journal", reason="it is not the id of a journal")
+        raise BadPass(field="journal", reason="no-journal")
     try:
         read = [Entry.from_dict(dict(entry)) for entry in entries]
         rows = [
@@ -600,7 +607,7 @@ def take_journal(actor: Actor, gate_code: str, journal: str, entries: Sequence[M
         for made in rows:
             made.clean_fields(exclude=("id",))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise BadPass(field="entries", reason=f"{type(error).__name__}"[:80]) from None
+        raise BadPass(field="entries", reason="unreadable", told=type(error).__name__) from None
     have = set(
         Decision.objects.filter(
             gate=gate_code, journal=journal, number__in=[row.number for row in rows]

@@ -41,6 +41,6 @@ def redeem(request: HttpRequest) -> HttpResponse:
         if not isinstance(code, str) or not isinstance(one_use, bool):
             raise TypeError
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadPass(field="body", reason="it is not a code and whether it is used up") from None
+        raise BadPass(field="body", reason="no-code") from None
     word = services.redeem(code, one_use=one_use)
     return JsonResponse({"key": word.key.hex(), "scope": word.scope, "code": word.code})

@@ -196,16 +196,20 @@ def test_operators_set_sources_up(systems):
         sources.get("guangdong")
     assert LogEntry.objects.filter(kind="identity.source").count() == 4
     told = {"issuer": "https://a.example", "title": {"en": "A"}, "secrets": {"client_secret": "s"}}
-    for settings in ({}, {"base": "file:///etc", "client_id": "x"}):
-        with pytest.raises(BadSource):
-            sources.add(OPERATOR, "a", adapter_name="guangdong", settings=settings, **told)
     fine = {"base": "https://a.example", "client_id": "x"}
-    with pytest.raises(BadSource):
-        sources.add(OPERATOR, "a", adapter_name="guangdong", scheme="mars", settings=fine, **told)
+    for why, settings, scheme in (
+        ("missing", {}, ""),
+        ("no-address", {**fine, "base": "file:///etc"}, ""),
+        ("unjudged", fine, "mars"),
+    ):
+        with pytest.raises(BadSource) as refused:
+            sources.add(OPERATOR, "a", adapter_name="guangdong", scheme=scheme, settings=settings, **told)
+        assert refused.value.params["why"] == why
     with pytest.raises(SourceUnknown):
         sources.add(OPERATOR, "a", adapter_name="mars", settings=fine, **told)
-    with pytest.raises(BadSource):
+    with pytest.raises(BadSource) as refused:
         sources.add(OPERATOR, "iam-smart", adapter_name="guangdong", settings=fine, **told)
+    assert refused.value.params["why"] == "taken"
 
 
 def test_secrets_are_not_in_the_database(systems, named):

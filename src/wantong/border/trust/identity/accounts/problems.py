@@ -103,10 +103,11 @@ class SourceFailed(IdentityProblem):
 
 
 class BadSource(IdentityProblem):
-    """What an operator says about a source cannot be; ``why`` says what."""
+    """What an operator says about a source cannot be; ``why`` is a code."""
 
     slug = "identity-bad-source"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"why": "accounts.bad-source"}
 
 
 class SamePerson(IdentityProblem):

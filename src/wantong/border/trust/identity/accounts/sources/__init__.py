@@ -130,10 +130,10 @@ def adapter(name: str) -> Adapter:
 def check(adapter: Adapter, settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
     """That an operator has said all that ``adapter`` needs. Raises :class:`BadSource`."""
     if missing := [*(adapter.needs - settings.keys()), *(adapter.secret - secrets.keys())]:
-        raise BadSource(why=f"missing: {', '.join(sorted(missing))}")
+        raise BadSource(why="missing", what=", ".join(sorted(missing)))
     for name, value in settings.items():
         if name.endswith(("_url", "base")) and not str(value).startswith(("https://", "http://")):
-            raise BadSource(why=f"{name} is no address")
+            raise BadSource(why="no-address", setting=name)
 
 
 def back(answer: Mapping[str, str]) -> str:

@@ -67,9 +67,9 @@ def add(
     check(by, settings, secrets)
     scheme = scheme or by.scheme
     if scheme not in {row.scheme for row in _table().mapped}:
-        raise BadSource(why=f"nobody has judged the levels of {scheme}")
+        raise BadSource(why="unjudged", scheme=scheme)
     if issuer == config.current().participant_id:
-        raise BadSource(why="that is this node itself")
+        raise BadSource(why="own-node")
     _new(name, issuer)
     if proposals.waits(KIND, name):
         raise Waits(subject=name)
@@ -108,7 +108,7 @@ def dropped(told: Mapping[str, Any]) -> None:
 
 def _new(name: str, issuer: str) -> None:
     if Source.objects.filter(name=name).exists() or Source.objects.filter(issuer=issuer).exists():
-        raise BadSource(why="there is one of this name, or of this issuer")
+        raise BadSource(why="taken")
 
 
 @transaction.atomic
