@@ -163,7 +163,8 @@ def propose(file: BinaryIO, at: datetime | None, note: str) -> None:
     try:
         wishes = json_value(file.read())
     except ValueError as error:
-        raise BadList(reason=f"not JSON: {error}"[:200]) from None
+        told = f"{type(error).__name__}: {error}"[:200]
+        raise BadList(field="wishes", reason="unreadable", told=told) from None
     effective = at.replace(tzinfo=UTC) if at else None
     made = proposing.propose(
         system("operator"),
@@ -223,12 +224,12 @@ def _of(data: bytes, signers: bytes) -> TrustList:
     from wantong.border.trust.certificates.asn1 import Malformed
     from wantong.border.trust.certificates.bundle import split
     from wantong.border.trust.lists import files
-    from wantong.border.trust.lists.signed import BadSignature
+    from wantong.border.trust.lists.problems import BadSignature
 
     try:
         pinned = split(signers)
     except Malformed:
-        raise BadSignature(reason="--signer holds no certificate") from None
+        raise BadSignature(reason="no-signer") from None
     return files.read(data, pinned)[0]
 
 

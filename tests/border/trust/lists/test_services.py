@@ -21,6 +21,7 @@ from wantong.border.trust.lists import (
     Status,
     TrustList,
     countersigning,
+    describe,
     proposing,
     publishing,
     receiving,
@@ -31,8 +32,10 @@ from wantong.border.trust.lists import (
     ts119612,
 )
 from wantong.border.trust.lists.changes import Wish
-from wantong.border.trust.lists.models import Countersigning, Proposal, Received, Version
+from wantong.border.trust.lists.models import Countersigning, Proposal, ProposalAction, Received, Version
 from wantong.border.trust.lists.problems import (
+    BadList,
+    BadSignature,
     Equivocation,
     NoteNeeded,
     NotItsSigner,
@@ -42,8 +45,7 @@ from wantong.border.trust.lists.problems import (
     UnknownProposal,
     UnknownScheme,
 )
-from wantong.border.trust.lists.signed import BadSignature
-from wantong.border.trust.lists.trustlist import BadList, Period
+from wantong.border.trust.lists.trustlist import Period
 from wantong.border.trust.models import Peer
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import NotAllowed
@@ -189,6 +191,11 @@ def test_proposals_that_contradict_one_another_fail_and_say_why():
         tick()
     states = {Proposal.objects.get(id=made.id).state for made in (first, other)}
     assert states == {"published", "failed"} and stored.latest().number == 1
+    why = ProposalAction.objects.get(act="fail")
+    assert describe.note(why, "en") == "Service: post-ca is another provider's."
+    assert describe.note(why, "zh-hant") == "服務：post-ca 屬於另一服務機構。"
+    why.note = "written before there were codes"
+    assert describe.note(why, "pt") == why.note
 
 
 def test_versions_have_no_gaps_and_cannot_be_rewritten():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,9 @@ from tests.border.trust.lists.test_recognition import NAMED, a_list
 
 from wantong.border.trust.lists import BadList, Period, ServiceType, Status, TrustList, signed
 from wantong.border.trust.lists.changes import Wish, apply, compare
-from wantong.ground import canonical, crypto
+from wantong.border.trust.lists.problems import BadSignature, NotFetched
+from wantong.ground import canonical, crypto, i18n
+from wantong.ground.http import fetch
 
 UTC = dt.UTC
 LATER = dt.datetime(2026, 2, 1, tzinfo=UTC)
@@ -34,32 +37,66 @@ def test_its_json_form_is_read_back():
     assert told.digest.startswith("sha256:") and told.digest == TrustList.loads(told.dumps()).digest
 
 
+def nested(depth: int) -> dict:
+    return {"assertion": "all", "lists": [nested(depth - 1)] if depth else []}
+
+
+def criteria(**values):
+    told = {"assertion": "all", **values}
+    return told_of(qualifications=[{"qualifiers": ["a"], "criteria": told}])
+
+
+def told_of(**values):
+    """A list in which the newest state of its service says ``values``, too."""
+    return lambda told: told["providers"][0]["services"][0]["history"][0].update(values)
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "field", "reason"),
     [
-        lambda told: told.update(list="wantong-trust-list/2"),
-        lambda told: told.update(sequence=0),
-        lambda told: told.update(sequence=True),
-        lambda told: told.update(next_update=told["issued"]),
-        lambda told: told.update(issued="2025-12-01"),
-        lambda told: told.update(providers=told["providers"] * 2),
-        lambda told: told["providers"][0]["services"][0].update(history=[]),
-        lambda told: told["providers"][0]["services"][0].update(type="oracle"),
-        lambda told: told["providers"][0]["services"][0]["history"][0].update(since="2026-01-01T00:00:00Z"),
-        lambda told: told["providers"][0]["services"][0]["history"][0].update(policy="1.02"),
-        lambda told: told["providers"][0]["services"][0]["history"][0].update(root="not base64"),
-        lambda told: told["providers"][0]["services"][0]["history"][0].pop("root"),
-        lambda told: told["providers"][0]["services"][0]["history"][0].update(extra=1),
-        lambda told: told["providers"][0]["services"][0]["history"][0].update(jwks=[{"kty": "EC", "d": "x"}]),
-        lambda told: told["operator"].update(name={}),
-        lambda told: told["operator"].update(id="a b"),
+        (lambda told: told.update(list="wantong-trust-list/2"), "list", "another-kind"),
+        (lambda told: told.update(sequence=0), "sequence", "not-number"),
+        (lambda told: told.update(sequence=True), "sequence", "not-number"),
+        (lambda told: told.update(next_update=told["issued"]), "next_update", "before-issue"),
+        (lambda told: told.update(issued="2025-12-01"), "issued", "no-moment"),
+        (lambda told: told.update(providers={}), "providers", "not-list"),
+        (lambda told: told.update(providers=told["providers"] * 2), "provider.id", "twice"),
+        (lambda told: told["providers"][0].update(services=[1]), "service", "not-object"),
+        (lambda told: told["providers"][0]["services"][0].update(history=[]), "history", "none"),
+        (lambda told: told["providers"][0]["services"][0].update(type="oracle"), "type", "choice"),
+        (lambda told: told["operator"].update(name={}), "operator.name", "not-names"),
+        (lambda told: told["operator"].update(id="a\x1b"), "operator.id", "not-id"),
+        (lambda told: told["operator"].update(uri="a\n"), "uri", "not-text"),
+        (told_of(since="2026-01-01T00:00:00Z"), "since", "after-issue"),
+        (told_of(period={"since": "2026-01-01T00:00:00Z", "until": ""}), "period.until", "no-moment"),
+        (told_of(policy="1.02"), "policy", "not-oid"),
+        (told_of(root="not base64"), "root", "not-base64"),
+        (told_of(root=""), "signing_ca", "no-root"),
+        (told_of(root="", signing_ca=""), "state", "no-anchor"),
+        (told_of(entity_id="a"), "entity_id", "no-address"),
+        (told_of(extra=1), "state", "unknown-members"),
+        (told_of(jwks=[{"kty": "EC", "d": "x"}]), "jwks", "not-public"),
+        (told_of(jwks=[{"kty": "EC", "x": 1}]), "jwks", "odd-members"),
+        (told_of(levels={"": "a"}), "levels", "not-id"),
+        (told_of(qualifications=[{}]), "qualifications", "members"),
+        (told_of(qualifications=[{"qualifiers": [], "criteria": {}}]), "qualifiers", "none"),
+        (told_of(qualifications=[{"qualifiers": ["a"], "criteria": {}}]), "qualifications", "unreadable"),
+        (criteria(assertion="most"), "assertion", "choice"),
+        (criteria(unknown=-1), "unknown", "not-number"),
+        (criteria(extra=1), "qualifications", "unknown-members"),
+        (criteria(key_usage=[{"sign": True}]), "key_usage", "not-bits"),
+        (criteria(policies=[["x"]]), "policies", "not-oid"),
+        (criteria(lists=[nested(8)]), "qualifications", "too-deep"),
     ],
 )
-def test_what_no_list_may_say(change):
+def test_what_no_list_may_say(change, field, reason):
     told = json.loads(a_list().dumps())
     change(told)
-    with pytest.raises(BadList):
+    with pytest.raises(BadList) as refused:
         TrustList.loads(canonical.dumps(told))
+    assert (refused.value.params["field"], refused.value.params["reason"]) == (field, reason)
+    said = {refused.value.explain(lang)["detail"] for lang in i18n.LANGUAGES}
+    assert len(said) == len(i18n.LANGUAGES) and not re.search(r"⟦|{|\.\.|\x1b", "".join(said))
 
 
 def test_only_the_canonical_form_is_read():
@@ -95,21 +132,23 @@ def test_a_new_service_and_a_new_provider():
 def test_a_change_is_stored_and_read_back():
     one = wish()
     assert Wish.of(json.loads(json.dumps(one.to_dict())), NAMED.since) == one
-    with pytest.raises(BadList):
+    with pytest.raises(BadList) as refused:
         Wish.of({"provider": {}}, LATER)
+    assert refused.value.params["reason"] == "members"
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "reason"),
     [
-        [wish(), wish()],
-        [wish(provider="another")],
-        [replace(wish(), type=ServiceType.TIMESTAMP)],
+        ([wish(), wish()], "at-once"),
+        ([wish(provider="another")], "another-provider"),
+        ([replace(wish(), type=ServiceType.TIMESTAMP)], "another-type"),
     ],
 )
-def test_changes_that_contradict(bad):
-    with pytest.raises(BadList):
+def test_changes_that_contradict(bad, reason):
+    with pytest.raises(BadList) as refused:
         apply(a_list(), bad, LATER, DUE)
+    assert refused.value.params["reason"] == reason and "post-ca" in str(refused.value)
 
 
 def test_a_past_that_was_rewritten_is_alarming():
@@ -146,7 +185,7 @@ def test_a_signature_is_read_back():
     token = signed.sign(b"payload", signer, LATER, signed.LIST)
     found = signed.read(token, signed.LIST)
     assert (found.payload, found.chain, found.at) == (b"payload", signer.chain, LATER)
-    with pytest.raises(signed.BadSignature):
+    with pytest.raises(BadSignature):
         signed.read(token, signed.COUNTERSIGNATURE)
 
 
@@ -182,12 +221,18 @@ def header(**values):
     ],
 )
 def test_what_was_tampered_with_is_refused(tamper):
-    with pytest.raises(signed.BadSignature):
+    with pytest.raises(BadSignature):
         signed.read(tamper(signed.sign(b"payload", signer, LATER, signed.LIST)), signed.LIST)
 
 
 @pytest.mark.parametrize("suite", list(crypto.Suite))
 def test_another_key_than_the_certificate_s_signs_nothing(suite):
     forger = SimpleNamespace(signer=crypto.generate(suite), chain=signer.chain)
-    with pytest.raises(signed.BadSignature):
+    with pytest.raises(BadSignature):
         signed.read(signed.sign(b"payload", forger, LATER, signed.LIST), signed.LIST)
+
+
+def test_why_a_list_could_not_be_fetched_is_told():
+    for reason in (*fetch.REASONS, "not-found", "answered"):
+        refused = NotFetched(url="https://a.example", reason=reason, answer="HTTP 500")
+        assert len({refused.explain(lang)["detail"] for lang in i18n.LANGUAGES}) == len(i18n.LANGUAGES)

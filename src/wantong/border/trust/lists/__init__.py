@@ -8,9 +8,9 @@ certificate, the policy. The history in a list says what was so when an old sign
 Speaks JSON signed as JWS, ETSI TS 119 612 XML and OpenID Federation 1.0. Plan tasks 10, 18, 47.
 """
 
+from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.recognition import Effective, Recognition, recognise
 from wantong.border.trust.lists.trustlist import (
-    BadList,
     Period,
     Provider,
     Service,

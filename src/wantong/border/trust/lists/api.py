@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import get_language
 from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 from pydantic import Field
@@ -16,6 +17,7 @@ from wantong.border.trust.certificates import services as certificates
 from wantong.border.trust.lists import (
     changes,
     countersigning,
+    describe,
     proposing,
     publishing,
     receiving,
@@ -211,8 +213,15 @@ def _received(row: Received, signing: Countersigning | None = None) -> dict[str,
 
 
 def _proposal(row: Proposal) -> dict[str, Any]:
+    lang = get_language() or "en"
     history = [
-        {"act": a.act, "actor": a.actor, "actor_name": a.actor_name, "at": a.at, "note": a.note}
+        {
+            "act": a.act,
+            "actor": a.actor,
+            "actor_name": a.actor_name,
+            "at": a.at,
+            "note": describe.note(a, lang),
+        }
         for a in row.actions.all()
     ]
     names = ("id", "wishes", "effective_at", "state", "proposed_by", "approved_by", "version_id")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.trustlist import (
-    BadList,
     Provider,
     Service,
     ServiceType,
@@ -48,7 +48,7 @@ class Wish:
         try:
             provider, service, state = (dict(told[name]) for name in ("provider", "service", "state"))
         except (KeyError, TypeError, ValueError):
-            raise BadList(reason="a change has provider, service and state") from None
+            raise BadList(field="change", reason="members", members="provider, service, state") from None
         made = Provider.of(
             {**provider, "services": [{**service, "history": [{**state, "since": moment(since)}]}]}
         )
@@ -68,13 +68,13 @@ def apply(old: TrustList, wishes: Iterable[Wish], issued: datetime, next_update:
         provider = replace(providers[place], name=wish.provider_name, uri=wish.provider_uri)
         found = old.service(wish.service_id)
         if found is not None and found[0].id != provider.id:
-            raise BadList(reason=f"the service {wish.service_id} is another provider's")
+            raise BadList(field="service", reason="another-provider", service=wish.service_id)
         if found is not None and found[1].type != wish.type:
-            raise BadList(reason=f"the service {wish.service_id} is of another type")
+            raise BadList(field="service", reason="another-type", service=wish.service_id)
         services = {service.id: service for service in provider.services}
         before = services.get(wish.service_id)
         if before is not None and before.now.since >= issued:
-            raise BadList(reason=f"the service {wish.service_id} changes twice at one moment")
+            raise BadList(field="service", reason="at-once", service=wish.service_id)
         history = (state, *(before.history if before else ()))
         services[wish.service_id] = Service(wish.service_id, wish.type, history)
         providers[place] = replace(provider, services=tuple(services.values()))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from wantong.border.trust.lists.changes import Change
-from wantong.border.trust.lists.models import Countersigning
+from wantong.border.trust.lists.models import Countersigning, ProposalAction
+from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.qualifications import name_of
 from wantong.border.trust.lists.recognition import subject_of
 from wantong.border.trust.lists.trustlist import Provider, Service, State, TrustList, fingerprint
@@ -29,6 +31,16 @@ STANDING = {
 def standing(row: Countersigning | None) -> str:
     """How a received version stands here."""
     return STANDING[Countersigning.State(row.state)] if row else "waits"
+
+
+def note(action: ProposalAction, lang: str) -> str:
+    """What an action says of itself; why a change could not take effect, in ``lang``."""
+    if action.act != "fail":
+        return action.note
+    try:
+        return BadList(**json.loads(action.note)).explain(lang)["detail"]
+    except (ValueError, TypeError):
+        return action.note
 
 
 def head(told: TrustList) -> dict[str, Any]:

@@ -32,9 +32,9 @@ from wantong.border.trust.lists import (
     watching,
 )
 from wantong.border.trust.lists.models import Countersigning, Proposal, ProposalState, Received, Version
-from wantong.border.trust.lists.problems import NoList
+from wantong.border.trust.lists.problems import BadList, NoList
 from wantong.border.trust.lists.recognition import Recognition
-from wantong.border.trust.lists.trustlist import BadList, ServiceType, Status, TrustList
+from wantong.border.trust.lists.trustlist import ServiceType, Status, TrustList
 from wantong.ground import config, i18n
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import actor_of, require
@@ -388,7 +388,7 @@ def _moment(text: str) -> dt.datetime | None:
     try:
         return timezone.make_aware(dt.datetime.fromisoformat(text))
     except (ValueError, OverflowError):
-        raise BadList(reason="effective_at is no moment") from None
+        raise BadList(field="effective_at", reason="no-moment") from None
 
 
 @require_http_methods(["GET", "POST"])
@@ -469,13 +469,13 @@ def _wish(request: HttpRequest) -> dict[str, Any]:
     def names(prefix: str) -> dict[str, str]:
         return {lang: given[f"{prefix}.{lang}"] for lang in i18n.LANGUAGES if given.get(f"{prefix}.{lang}")}
 
-    period = {"since": _day(given.get("since", ""), "since")}
+    period = {"since": _day(given.get("since", ""), "period.since")}
     if given.get("until"):
-        period["until"] = _day(given["until"], "until")
+        period["until"] = _day(given["until"], "period.until")
     try:
         jwks = json.loads(given.get("jwks") or "[]")
     except (ValueError, RecursionError):
-        raise BadList(reason="jwks is not JSON") from None
+        raise BadList(field="jwks", reason="not-json") from None
     jwks = jwks.get("keys", []) if isinstance(jwks, dict) else jwks
     state: dict[str, Any] = {
         "status": given.get("status", ""),
@@ -516,7 +516,7 @@ def _pairs(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
         name, equals, value = line.partition("=")
         if line.strip():
             if not equals:
-                raise BadList(reason="a level is written as loa=substantial")
+                raise BadList(field="levels", reason="not-level")
             yield name.strip(), value.strip()
 
 
@@ -524,7 +524,7 @@ def _day(text: str, what: str) -> str:
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
-        raise BadList(reason=f"{what} is no day as 2026-01-31") from None
+        raise BadList(field=what, reason="no-day") from None
     at = timezone.make_aware(dt.datetime.combine(day, dt.time()))
     return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -1,4 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
 from wantong.ground.problems import Problem
+
+
+class BadList(Problem):
+    """A trust list, or a change to one, that says what none can say: ``reason``, a stable code, of the member ``field``."""
+
+    slug = "trustlist-bad"
+    status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"field": "trustlist.field", "reason": "trustlist.bad-list"}
+
+
+class BadSignature(Problem):
+    """What should be signed is not, or not so that it can be believed: ``reason``, a stable code."""
+
+    slug = "trustlist-bad-signature"
+    status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "trustlist.bad-signature"}
 
 
 class NoList(Problem):
@@ -58,10 +79,11 @@ class NoteNeeded(Problem):
 
 
 class NotFetched(Problem):
-    """The list at ``url`` could not be fetched: ``reason``."""
+    """The list at ``url`` could not be fetched: ``reason``, a stable code."""
 
     slug = "trustlist-not-fetched"
     status = 502
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "trustlist.not-fetched"}
 
 
 class UnknownScheme(Problem):

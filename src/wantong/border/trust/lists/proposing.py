@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,8 +15,8 @@ from django.utils import timezone
 from wantong.border.trust.lists import changes, publishing
 from wantong.border.trust.lists.changes import Wish
 from wantong.border.trust.lists.models import Proposal, ProposalAction, ProposalState, Version
-from wantong.border.trust.lists.problems import NoteNeeded, NotNow, SameHand, UnknownProposal
-from wantong.border.trust.lists.trustlist import BadList, TrustList
+from wantong.border.trust.lists.problems import BadList, NoteNeeded, NotNow, SameHand, UnknownProposal
+from wantong.border.trust.lists.trustlist import TrustList
 from wantong.ground import canonical, config
 from wantong.ground.actors import Actor, system
 from wantong.ground.http.auth import require
@@ -23,6 +24,8 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 FURTHEST = timedelta(days=3 * 366)
+MOST = 1000
+"""Changes in a proposal."""
 KINDS = {
     "propose": "trustlist.propose",
     "approve": "trustlist.approve",
@@ -86,7 +89,7 @@ def _own_draft(actor: Actor, proposal_id: uuid.UUID | str, act: str) -> Proposal
 
 def _submit(actor: Actor, made: Proposal, note: str) -> Proposal:
     if not made.wishes:
-        raise BadList(reason="nothing is proposed")
+        raise BadList(field="wishes", reason="none")
     # what could not be published today is said today
     preview(made)
     made.state = ProposalState.PROPOSED
@@ -171,7 +174,7 @@ def take_effect(proposal_id: str) -> Version | None:
             # another version has come between, which it contradicts: people must look again
             found.state = ProposalState.FAILED
             found.save(update_fields=("state",))
-            _note(found, "fail", actor, str(problem.params["reason"]))
+            _note(found, "fail", actor, json.dumps(problem.params))
             return None
         found.state, found.version = ProposalState.PUBLISHED, made
         found.save(update_fields=("state", "version"))
@@ -185,17 +188,19 @@ def _locked(proposal_id: uuid.UUID | str) -> Proposal:
 
 def _checked(wishes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     now = timezone.now().replace(microsecond=0)
-    if len(wishes) > 1000:
-        raise BadList(reason="more than 1000 changes at once")
+    if len(wishes) > MOST:
+        raise BadList(field="wishes", reason="too-many", most=MOST)
     for wish in wishes:
         if not isinstance(wish, Mapping):
-            raise BadList(reason="a change must be an object")
+            raise BadList(field="change", reason="not-object")
     return [Wish.of(one, now).to_dict() for one in wishes]
 
 
 def _soon(at: datetime | None) -> datetime | None:
-    if at is not None and (at.tzinfo is None or at > timezone.now() + FURTHEST):
-        raise BadList(reason="effective_at must have a time zone and lie within three years")
+    if at is not None and at.tzinfo is None:
+        raise BadList(field="effective_at", reason="no-zone")
+    if at is not None and at > timezone.now() + FURTHEST:
+        raise BadList(field="effective_at", reason="too-far")
     return at
 
 

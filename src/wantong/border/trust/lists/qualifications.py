@@ -13,10 +13,14 @@ from typing import Any, Final, Literal
 
 from cryptography import x509
 
+from wantong.border.trust.lists.problems import BadList
+
 Assertion = Literal["all", "atLeastOne", "none"]
 ASSERTIONS: Final = ("all", "atLeastOne", "none")
 DEEPEST: Final = 8
 MOST: Final = 200
+LONGEST: Final = 1000
+"""Characters of a text."""
 BITS: Final = {
     "digitalSignature": "digital_signature", "nonRepudiation": "content_commitment",
     "keyEncipherment": "key_encipherment", "dataEncipherment": "data_encipherment",
@@ -61,16 +65,17 @@ class Criteria:
 
     @classmethod
     def of(cls, told: Any, depth: int = 0) -> Criteria:
-        """What :meth:`to_dict` wrote. Raises ValueError, TypeError, KeyError, AttributeError."""
+        """What :meth:`to_dict` wrote. Raises BadList, ValueError, TypeError, KeyError, AttributeError."""
         if depth > DEEPEST:
-            raise ValueError("criteria are nested too deep")
+            raise BadList(field="qualifications", reason="too-deep", most=DEEPEST)
         if stray := sorted(set(told) - cls.__dataclass_fields__.keys()):
-            raise ValueError(f"criteria have no {', '.join(stray)}"[:200])
+            members = ", ".join(map(repr, stray))[:200]
+            raise BadList(field="qualifications", reason="unknown-members", members=members)
         if told["assertion"] not in ASSERTIONS:
-            raise ValueError("an assertion is one of all, atLeastOne, none")
+            raise BadList(field="assertion", reason="choice", choices=", ".join(ASSERTIONS))
         unknown = told.get("unknown", 0)
         if type(unknown) is not int or not 0 <= unknown <= MOST:
-            raise ValueError("unknown is a number")
+            raise BadList(field="unknown", reason="not-number", least=0, most=MOST)
         return cls(
             assertion=told["assertion"],
             key_usage=tuple(_bits(one) for one in _rows(told, "key_usage")),
@@ -79,7 +84,7 @@ class Criteria:
             attributes=_identifiers(told, "attributes"),
             lists=tuple(cls.of(one, depth + 1) for one in _rows(told, "lists")),
             unknown=unknown,
-            description=_text(told.get("description", "")),
+            description=_text(told.get("description", ""), "description"),
         )
 
 
@@ -97,10 +102,10 @@ class Qualification:
     def of(cls, told: Any) -> Qualification:
         """Raises as :meth:`Criteria.of`."""
         if set(told) != {"qualifiers", "criteria"}:
-            raise ValueError("a qualification has qualifiers and criteria")
-        qualifiers = tuple(_text(one) for one in _rows(told, "qualifiers"))
+            raise BadList(field="qualifications", reason="members", members="qualifiers, criteria")
+        qualifiers = tuple(_text(one, "qualifiers") for one in _rows(told, "qualifiers"))
         if not qualifiers:
-            raise ValueError("a qualification without qualifiers")
+            raise BadList(field="qualifiers", reason="none")
         return cls(qualifiers, Criteria.of(told["criteria"]))
 
 
@@ -186,12 +191,12 @@ def name_of(qualifier: str) -> str:
 
 
 def _rows(told: Mapping[str, Any], name: str) -> list[Any]:
-    return _at_most(told.get(name, []))
+    return _at_most(told.get(name, []), name)
 
 
-def _at_most(rows: Any) -> list[Any]:
+def _at_most(rows: Any, name: str) -> list[Any]:
     if not isinstance(rows, list) or len(rows) > MOST:
-        raise ValueError(f"a list of at most {MOST} is wanted")
+        raise BadList(field=name, reason="not-list", most=MOST)
     return rows
 
 
@@ -201,17 +206,22 @@ def _bits(told: Any) -> dict[str, bool]:
         or not told
         or not all(name in BITS and isinstance(wanted, bool) for name, wanted in told.items())
     ):
-        raise ValueError("a key usage is bits and whether each is set")
+        raise BadList(field="key_usage", reason="not-bits")
     return dict(told)
 
 
 def _identifiers(told: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        tuple(x509.ObjectIdentifier(oid).dotted_string for oid in _at_most(one)) for one in _rows(told, name)
-    )
+    return tuple(tuple(_identifier(oid, name) for oid in _at_most(one, name)) for one in _rows(told, name))
 
 
-def _text(told: Any) -> str:
-    if not isinstance(told, str) or len(told) > 1000 or not told.isprintable():
-        raise ValueError("a text of at most 1000 printable characters is wanted")
+def _identifier(told: Any, name: str) -> str:
+    try:
+        return x509.ObjectIdentifier(told).dotted_string
+    except (ValueError, TypeError):
+        raise BadList(field=name, reason="not-oid", seen=repr(told)[:80]) from None
+
+
+def _text(told: Any, name: str) -> str:
+    if not isinstance(told, str) or len(told) > LONGEST or not told.isprintable():
+        raise BadList(field=name, reason="not-text", most=LONGEST)
     return told

@@ -18,6 +18,8 @@ from wantong.border.trust.certificates import holdings
 from wantong.border.trust.lists import countersigning, recognition, signed, stored, trustlist, ts119612
 from wantong.border.trust.lists.models import Received, Scheme
 from wantong.border.trust.lists.problems import (
+    BadList,
+    BadSignature,
     Equivocation,
     NoList,
     NotFetched,
@@ -25,7 +27,7 @@ from wantong.border.trust.lists.problems import (
     RolledBack,
     UnknownScheme,
 )
-from wantong.border.trust.lists.trustlist import BadList, TrustList, fingerprint
+from wantong.border.trust.lists.trustlist import TrustList, fingerprint
 from wantong.border.trust.models import Peer
 from wantong.ground import canonical, config
 from wantong.ground.actors import Actor
@@ -76,11 +78,9 @@ def vouched(peer: Peer, token: str, now: datetime) -> frozenset[str]:
         )
         signers = frozenset(map(str, claims["signers"]))
     except (JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise signed.BadSignature(
-            reason=f"its word for its signers cannot be read: {type(error).__name__}"
-        ) from None
+        raise BadSignature(reason="word-unreadable", told=type(error).__name__) from None
     if not good:
-        raise signed.BadSignature(reason="its word for its signers is not its own, or has run out")
+        raise BadSignature(reason="word-unproven")
     return signers
 
 
@@ -112,7 +112,7 @@ def _get(url: str, reach: Reach) -> bytes | None:
     if reply.status in (404, 410):
         return None
     if reply.status != 200:
-        raise NotFetched(url=url[:300], reason=f"HTTP {reply.status}")
+        raise NotFetched(url=url[:300], reason="answered", answer=f"HTTP {reply.status}")
     return reply.body
 
 
@@ -128,7 +128,9 @@ def receive(peer: Peer, text: str, signers: frozenset[str]) -> Received | None:
         raise NotItsSigner(operator=peer.participant_id, signer=proof.signer)
     told = TrustList.loads(proof.payload)
     if (told.operator_id, told.territory) != (peer.participant_id, peer.jurisdiction):
-        raise BadList(reason=f"the list of {told.operator_id} is not that of {peer.participant_id}")
+        raise BadList(
+            field="list", reason="another-operator", operator=told.operator_id, wanted=peer.participant_id
+        )
     return _keep(told, token, "jws", proof.signer)
 
 
@@ -144,7 +146,7 @@ def pin_scheme(
     """Say by which certificates a list from elsewhere (ETSI TS 119 612) may be signed. Raises NotAllowed, BadList."""
     require(actor, "operator", "approver")
     if not certificates or any(not recognition.subject_name(der) for der in certificates):
-        raise BadList(reason="no certificate that can be read")
+        raise BadList(field="certificates", reason="no-certificate")
     made, _ = Scheme.objects.update_or_create(
         operator_id=operator_id,
         defaults={

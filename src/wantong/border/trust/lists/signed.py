@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, Final, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from wantong.border.trust.jws import b64, json_object, unb64
+from wantong.border.trust.lists.problems import BadSignature
 from wantong.border.trust.lists.trustlist import (
     LARGEST,
     LARGEST_CERTIFICATE,
@@ -27,18 +28,12 @@ from wantong.border.trust.lists.trustlist import (
 )
 from wantong.ground import canonical, crypto
 from wantong.ground.crypto.x509 import public_of
-from wantong.ground.problems import Problem
 
 MOST_CERTIFICATES: Final = 10
+LONGEST: Final = 2 * LARGEST
+"""Characters of a signed list."""
 LIST: Final = "trust-list+jws"
 COUNTERSIGNATURE: Final = "trust-list-countersignature+jws"
-
-
-class BadSignature(Problem):
-    """What should be signed is not, or not so that it can be believed: ``reason``."""
-
-    slug: ClassVar[str] = "trustlist-bad-signature"
-    status: ClassVar[int] = 422
 
 
 class Holding(Protocol):
@@ -87,44 +82,44 @@ def flattened(token: str) -> dict[str, str]:
 
 def compact(text: str) -> str:
     """A signature as JWS compact, whether it comes so or flattened. Raises :class:`BadSignature`."""
-    if len(text) > 2 * LARGEST:
-        raise BadSignature(reason="it is too long")
+    if len(text) > LONGEST:
+        raise BadSignature(reason="too-long", most=LONGEST)
     if not text.lstrip().startswith("{"):
         return text.strip()
     try:
         told = json_object(text)
         return ".".join((told["protected"], told["payload"], told["signature"]))
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadSignature(reason="not a JWS in its flattened form") from None
+        raise BadSignature(reason="another-kind", wanted="JWS (flattened JSON)") from None
 
 
 def read(token: str, kind: str) -> Signed:
     """What :func:`sign` signed, from its compact form. Raises :class:`BadSignature`."""
-    if len(token) > 2 * LARGEST:
-        raise BadSignature(reason="it is too long")
+    if len(token) > LONGEST:
+        raise BadSignature(reason="too-long", most=LONGEST)
     try:
         head, body, tail = token.split(".")
         header: Any = json_object(unb64(head))
         payload, signature = unb64(body), unb64(tail)
         if header["crit"] != ["sigT"] or header["typ"] != kind:
-            raise BadSignature(reason=f"not a {kind}")
+            raise BadSignature(reason="another-kind", wanted=kind)
         suite = crypto.Suite(header["alg"])
         if not 0 < len(header["x5c"]) <= MOST_CERTIFICATES:
-            raise BadSignature(reason="no certificates, or too many")
+            raise BadSignature(reason="certificates", most=MOST_CERTIFICATES)
         chain = tuple(base64.b64decode(one, validate=True) for one in header["x5c"])
         if any(len(der) > LARGEST_CERTIFICATE for der in chain):
-            raise BadSignature(reason="a certificate is too long")
+            raise BadSignature(reason="large-certificate", most=LARGEST_CERTIFICATE)
         at = read_moment(header["sigT"])
         if header["x5t#S256"] != b64(hashlib.sha256(chain[0]).digest()):
-            raise BadSignature(reason="x5t#S256 is not the digest of the first certificate")
+            raise BadSignature(reason="another-digest")
         public = public_key(chain[0])
         good = crypto.verify(suite, public, f"{head}.{body}".encode(), signature)
-    except crypto.BadKey as problem:
-        raise BadSignature(reason=str(problem.params.get("reason", "a key of another kind"))) from None
+    except crypto.BadKey:
+        raise BadSignature(reason="bad-key") from None
     except (ValueError, KeyError, TypeError, RecursionError, UnsupportedAlgorithm) as error:
-        raise BadSignature(reason=f"it cannot be read: {type(error).__name__}") from None
+        raise BadSignature(reason="unreadable", told=type(error).__name__) from None
     if not good:
-        raise BadSignature(reason="the signature is not that of the certificate")
+        raise BadSignature(reason="unproven")
     return Signed(payload, chain, at)
 
 

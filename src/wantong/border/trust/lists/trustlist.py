@@ -17,31 +17,28 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from wantong.border.trust.lists import qualifications
+from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.qualifications import Qualification
 from wantong.ground import canonical
 from wantong.ground.i18n import LANGUAGES
-from wantong.ground.problems import Problem
 
 VERSION: Final = "wantong-trust-list/1"
 LARGEST: Final = 8 * 2**20
 """Bytes of a list, in any of its forms; the largest of the European Union has about five million."""
+LAST: Final = (1 << 31) - 1
+"""The highest number that a version can have."""
 MOST_SERVICES: Final = 10_000
 MOST_STATES: Final = 500
 LARGEST_CERTIFICATE: Final = 16 * 1024
+LONGEST: Final = 500
+"""Characters of a text."""
 
 E = TypeVar("E", bound=StrEnum)
 _OID = re.compile(r"[0-2](\.(0|[1-9]\d{0,38})){1,40}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/?#@&=+%~-]{0,299}")
-
-
-class BadList(Problem):
-    """A trust list, or a change to one, that says what none can say: ``reason``."""
-
-    slug: ClassVar[str] = "trustlist-bad"
-    status: ClassVar[int] = 422
 
 
 class ServiceType(StrEnum):
@@ -127,16 +124,17 @@ class State:
         """The state that :meth:`to_dict` wrote. Raises :class:`BadList`."""
         known = cls.__dataclass_fields__.keys()
         if stray := sorted(set(told) - known):
-            raise BadList(reason=f"a state has no {', '.join(map(str, stray))[:200]}")
+            members = ", ".join(map(repr, stray))[:200]
+            raise BadList(field="state", reason="unknown-members", members=members)
         period = _mapping(told.get("period"), "period")
         until = period.get("until")
         policy, certificate_type = told.get("policy", ""), told.get("certificate_type", "")
         if policy and not (isinstance(policy, str) and _OID.fullmatch(policy)):
-            raise BadList(reason=f"policy is no object identifier: {str(policy)[:80]}")
+            raise BadList(field="policy", reason="not-oid", seen=repr(policy)[:80])
         state = cls(
             since=_moment(told.get("since"), "since"),
             status=_one_of(Status, told.get("status"), "status"),
-            name=_names(told.get("name"), "name of a service"),
+            name=_names(told.get("name"), "service.name"),
             period=Period(
                 _moment(period.get("since"), "period.since"),
                 None if until is None else _moment(until, "period.until"),
@@ -146,26 +144,26 @@ class State:
             certificate_type=_text(certificate_type, "certificate_type"),
             policy=policy,
             credential_types=tuple(
-                _text(name, "credential_types") for name in _list(told.get("credential_types", []), 200)
+                _text(name, "credential_types") for name in _list(told, "credential_types", 200, [])
             ),
             levels={
-                _id(name): _text(level, "levels")
+                _id(name, "levels"): _text(level, "levels")
                 for name, level in _mapping(told.get("levels", {}), "levels").items()
             },
             entity_id=_text(told.get("entity_id", ""), "entity_id"),
-            jwks=tuple(_public(key) for key in _list(told.get("jwks", []), 20)),
+            jwks=tuple(_public(key) for key in _list(told, "jwks", 20, [])),
             qualifications=tuple(
-                _qualification(one) for one in _list(told.get("qualifications", []), qualifications.MOST)
+                _qualification(one) for one in _list(told, "qualifications", qualifications.MOST, [])
             ),
         )
         if state.period.until is not None and state.period.until <= state.period.since:
-            raise BadList(reason="a period ends before it begins")
+            raise BadList(field="period", reason="ends-first")
         if state.signing_ca and not state.root:
-            raise BadList(reason="a signing CA is named without its root")
+            raise BadList(field="signing_ca", reason="no-root")
         if not state.root and not (state.entity_id and state.jwks):
-            raise BadList(reason="a state names neither a root nor an entity with its keys")
+            raise BadList(field="state", reason="no-anchor")
         if state.entity_id and not state.entity_id.startswith(("https://", "http://")):
-            raise BadList(reason="entity_id must be an address")
+            raise BadList(field="entity_id", reason="no-address")
         return state
 
 
@@ -196,14 +194,14 @@ class Service:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Service:
         """Raises :class:`BadList`."""
-        history = tuple(State.of(_mapping(one, "state")) for one in _list(told.get("history"), MOST_STATES))
+        history = tuple(State.of(_mapping(one, "state")) for one in _list(told, "history", MOST_STATES))
         if not history:
-            raise BadList(reason="a service has no state")
+            raise BadList(field="history", reason="none")
         if any(newer.since <= older.since for newer, older in pairwise(history)):
-            raise BadList(reason="the states of a service are not in order, the newest first")
+            raise BadList(field="history", reason="no-order")
         if len({state.entity_id for state in history}) > 1:
-            raise BadList(reason="the entity of a service does not change: another entity is another service")
-        return cls(_id(told.get("id")), _one_of(ServiceType, told.get("type"), "type"), history)
+            raise BadList(field="entity_id", reason="another-entity")
+        return cls(_id(told.get("id"), "service.id"), _one_of(ServiceType, told.get("type"), "type"), history)
 
 
 @dataclass(frozen=True)
@@ -227,10 +225,10 @@ class Provider:
     def of(cls, told: Mapping[str, Any]) -> Provider:
         """Raises :class:`BadList`."""
         return cls(
-            _id(told.get("id")),
-            _names(told.get("name"), "name of a provider"),
+            _id(told.get("id"), "provider.id"),
+            _names(told.get("name"), "provider.name"),
             _text(told.get("uri", ""), "uri"),
-            tuple(Service.of(_mapping(one, "service")) for one in _list(told.get("services"), MOST_SERVICES)),
+            tuple(Service.of(_mapping(one, "service")) for one in _list(told, "services", MOST_SERVICES)),
         )
 
 
@@ -304,22 +302,20 @@ class TrustList:
         """The list that :meth:`to_dict` wrote. Raises :class:`BadList`."""
         told = _mapping(told, "list")
         if told.get("list") != VERSION:
-            raise BadList(reason=f"not a {VERSION}")
+            raise BadList(field="list", reason="another-kind", wanted=VERSION)
         operator = _mapping(told.get("operator"), "operator")
         sequence = told.get("sequence")
-        if type(sequence) is not int or not 0 < sequence < 1 << 31:
-            raise BadList(reason="sequence must count from 1")
+        if type(sequence) is not int or not 0 < sequence <= LAST:
+            raise BadList(field="sequence", reason="not-number", least=1, most=LAST)
         found = cls(
-            _id(operator.get("id")),
-            _names(operator.get("name"), "name of the operator"),
+            _id(operator.get("id"), "operator.id"),
+            _names(operator.get("name"), "operator.name"),
             _text(operator.get("uri", ""), "uri"),
             _text(told.get("territory"), "territory"),
             sequence,
             _moment(told.get("issued"), "issued"),
             _moment(told.get("next_update"), "next_update"),
-            tuple(
-                Provider.of(_mapping(one, "provider")) for one in _list(told.get("providers"), MOST_SERVICES)
-            ),
+            tuple(Provider.of(_mapping(one, "provider")) for one in _list(told, "providers", MOST_SERVICES)),
         )
         found.check()
         return found
@@ -328,30 +324,30 @@ class TrustList:
     def loads(cls, data: bytes) -> TrustList:
         """The list that :meth:`dumps` wrote. Raises :class:`BadList`, also for JSON that is not in its canonical form."""
         if len(data) > LARGEST:
-            raise BadList(reason=f"longer than {LARGEST} bytes")
+            raise BadList(field="list", reason="too-large", most=LARGEST)
         try:
             told = json.loads(data)
             # two readers of JSON may read one text differently; of the canonical form there is one reading
             same = canonical.dumps(told) == data
-        except (ValueError, TypeError, RecursionError) as error:
-            raise BadList(reason=f"not JSON: {type(error).__name__}") from None
+        except (ValueError, TypeError, RecursionError):
+            raise BadList(field="list", reason="not-json") from None
         if not same:
-            raise BadList(reason="not in canonical form")
+            raise BadList(field="list", reason="not-canonical")
         return cls.of(told)
 
     def check(self) -> None:
         """Raise :class:`BadList` for what no list may say."""
         if self.next_update <= self.issued:
-            raise BadList(reason="the next update would be before the issue")
+            raise BadList(field="next_update", reason="before-issue")
         providers = [provider.id for provider in self.providers]
         services = [service.id for _, service in self.services()]
         if len(services) > MOST_SERVICES:
-            raise BadList(reason=f"more than {MOST_SERVICES} services")
-        for names in (providers, services):
+            raise BadList(field="services", reason="too-many", most=MOST_SERVICES)
+        for what, names in (("provider.id", providers), ("service.id", services)):
             if len(set(names)) != len(names):
-                raise BadList(reason="an id stands twice")
+                raise BadList(field=what, reason="twice")
         if any(service.now.since > self.issued for _, service in self.services()):
-            raise BadList(reason="a state begins after the list was issued")
+            raise BadList(field="since", reason="after-issue")
 
 
 def moment(at: datetime) -> str:
@@ -373,37 +369,38 @@ def _moment(value: Any, what: str) -> datetime:
     try:
         return read_moment(value)
     except (ValueError, TypeError):
-        raise BadList(reason=f"{what} is no moment as 2026-01-31T00:00:00Z") from None
+        raise BadList(field=what, reason="no-moment") from None
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise BadList(reason=f"{what} must be an object")
+        raise BadList(field=what, reason="not-object")
     return value
 
 
-def _list(value: Any, most: int) -> Sequence[Any]:
+def _list(told: Mapping[str, Any], what: str, most: int, default: Any = None) -> Sequence[Any]:
+    value = told.get(what, default)
     if not isinstance(value, list) or len(value) > most:
-        raise BadList(reason=f"a list of at most {most} is wanted")
+        raise BadList(field=what, reason="not-list", most=most)
     return value
 
 
 def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or len(value) > 500 or not value.isprintable():
-        raise BadList(reason=f"{what} must be a text of at most 500 printable characters")
+    if not isinstance(value, str) or len(value) > LONGEST or not value.isprintable():
+        raise BadList(field=what, reason="not-text", most=LONGEST)
     return value
 
 
-def _id(value: Any) -> str:
+def _id(value: Any, what: str) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise BadList(reason=f"an id of letters, digits and .-_:/ is wanted, not {str(value)[:80]!r}")
+        raise BadList(field=what, reason="not-id", seen=repr(value)[:80])
     return value
 
 
 def _names(value: Any, what: str) -> dict[str, str]:
     names = {lang: _text(text, what) for lang, text in _mapping(value, what).items() if text}
     if not names or not all(re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", lang) for lang in names):
-        raise BadList(reason=f"{what} must be a map from languages ({', '.join(LANGUAGES)} …) to texts")
+        raise BadList(field=what, reason="not-names", languages=", ".join(LANGUAGES))
     return names
 
 
@@ -411,16 +408,17 @@ def _qualification(value: Any) -> Qualification:
     try:
         return Qualification.of(_mapping(value, "qualifications"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadList(reason=f"a qualification cannot be read: {error}"[:200]) from None
+        told = f"{type(error).__name__}: {error}"[:200]
+        raise BadList(field="qualifications", reason="unreadable", told=told) from None
 
 
 def _certificate(value: Any, what: str) -> bytes:
     try:
         der = base64.b64decode(value, validate=True)
     except (ValueError, TypeError):
-        raise BadList(reason=f"{what} must be a certificate in base64") from None
+        raise BadList(field=what, reason="not-base64") from None
     if len(der) > LARGEST_CERTIFICATE:
-        raise BadList(reason=f"{what} is longer than {LARGEST_CERTIFICATE} bytes")
+        raise BadList(field=what, reason="too-large", most=LARGEST_CERTIFICATE)
     return der
 
 
@@ -430,11 +428,11 @@ _SECRET = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 def _public(value: Any) -> dict[str, Any]:
     key = dict(_mapping(value, "jwks"))
     if not isinstance(key.get("kty"), str) or key["kty"] == "oct" or _SECRET & key.keys():
-        raise BadList(reason="jwks must hold public keys")
+        raise BadList(field="jwks", reason="not-public")
     if not all(isinstance(item, str) or _texts(item) for item in key.values()) or not all(
         map(str.isascii, key)
     ):
-        raise BadList(reason="a key in jwks has members of other kinds than texts and rows of texts")
+        raise BadList(field="jwks", reason="odd-members")
     return key
 
 
@@ -446,5 +444,4 @@ def _one_of(kind: type[E], value: Any, what: str) -> E:
     try:
         return kind(value)
     except ValueError:
-        choice = ", ".join(one.value for one in kind)
-        raise BadList(reason=f"{what} must be one of {choice}, not {str(value)[:40]!r}") from None
+        raise BadList(field=what, reason="choice", choices=", ".join(kind)) from None

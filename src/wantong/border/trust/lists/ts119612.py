@@ -22,12 +22,12 @@ from typing import Any, Final
 from lxml import etree
 
 from wantong.border.trust.lists import qualifications, xmlsig
+from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.qualifications import Criteria, Qualification
 from wantong.border.trust.lists.recognition import subject_of
 from wantong.border.trust.lists.signed import Holding
 from wantong.border.trust.lists.trustlist import (
     MOST_STATES,
-    BadList,
     Period,
     Provider,
     Service,
@@ -297,22 +297,23 @@ def read(
 
     Only what was signed is read. ``operator_id`` is what to call the operator; None: as the document has it. Services of
     kinds that we do not know, and services without a certificate, are passed over.
-    Raises :class:`~.signed.BadSignature`, :class:`BadList`.
+    Raises BadSignature, BadList.
     """
     root, signer = xmlsig.verify(xmlsig.parse(data), pinned)
     try:
         return _list(root, operator_id), signer
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BadList(reason=f"not a list of TS 119 612: {type(error).__name__}: {error}"[:200]) from None
+        told = f"{type(error).__name__}: {error}"[:200]
+        raise BadList(field="list", reason="unreadable", told=told) from None
 
 
 def _list(root: Any, operator_id: str | None) -> TrustList:
     if root.tag != _tsl("TrustServiceStatusList"):
-        raise BadList(reason="not a TrustServiceStatusList")
+        raise BadList(field="list", reason="another-kind", wanted="TrustServiceStatusList")
     scheme = _one(root, "SchemeInformation")
     due = _one(scheme, "NextUpdate").find(_tsl("dateTime"))
     if due is None:
-        raise BadList(reason="the list is closed: it has no next update")
+        raise BadList(field="list", reason="closed")
     territory = _text(scheme, "SchemeTerritory")
     ours = {code: name for name, code in _words()["territories"].items()}
     said = scheme.find(f"{_tsl('SchemeExtensions')}/{_tsl('Extension')}/{{{OURS}}}Operator")
@@ -372,7 +373,7 @@ def _service(entry: Any, taken: set[str], issued: datetime) -> Service | None:
     past = entry.iterfind(f"{_tsl('ServiceHistory')}/{_tsl('ServiceHistoryInstance')}")
     for instance in (newest, *past):
         if len(history) == MOST_STATES:
-            raise BadList(reason=f"a service has more than {MOST_STATES} states")
+            raise BadList(field="history", reason="too-many", most=MOST_STATES)
         state = _state_of(instance, history[-1] if history else None)
         # where two states are said to begin at one moment, the newer counts
         if state is not None and (not history or state.since < history[-1].since):
@@ -427,13 +428,13 @@ def _qualifications_of(instance: Any) -> Iterator[Qualification]:
         )
         criteria = element.find(_sie("CriteriaList"))
         if criteria is None:
-            raise BadList(reason="a qualification has no criteria")
+            raise BadList(field="qualifications", reason="missing", what="CriteriaList")
         yield Qualification(uris, _criteria_of(criteria))
 
 
 def _criteria_of(place: Any, depth: int = 0) -> Criteria:
     if depth > qualifications.DEEPEST:
-        raise BadList(reason="criteria are nested too deep")
+        raise BadList(field="qualifications", reason="too-deep", most=qualifications.DEEPEST)
     usage: list[Mapping[str, bool]] = []
     policies: list[tuple[str, ...]] = []
     purposes: list[tuple[str, ...]] = []
@@ -488,7 +489,7 @@ def _ours(instance: Any) -> Any:
 def _one(parent: Any, name: str) -> Any:
     found = parent.find(_tsl(name))
     if found is None:
-        raise BadList(reason=f"{name} is missing")
+        raise BadList(field="list", reason="missing", what=name)
     return found
 
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Final
 from cryptography import x509
 from lxml import etree
 
-from wantong.border.trust.lists.signed import BadSignature, Holding
+from wantong.border.trust.lists.problems import BadSignature
+from wantong.border.trust.lists.signed import Holding
 from wantong.border.trust.lists.trustlist import LARGEST, moment
 from wantong.ground.crypto import Suite
 from wantong.ground.problems import Problem
@@ -57,7 +58,7 @@ def parse(data: bytes) -> Any:
     Raises :class:`BadSignature`, as whoever cannot read a document cannot say who signed it.
     """
     if len(data) > LARGEST:
-        raise BadSignature(reason=f"longer than {LARGEST} bytes")
+        raise BadSignature(reason="too-large", most=LARGEST)
     reader = etree.XMLParser(
         resolve_entities=False, load_dtd=False, dtd_validation=False, no_network=True, huge_tree=False,
         encoding="utf-8", remove_pis=False,
@@ -66,9 +67,9 @@ def parse(data: bytes) -> Any:
         data.decode("utf-8")
         root = etree.fromstring(data, reader)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise BadSignature(reason=f"not XML in UTF-8: {type(error).__name__}") from None
+        raise BadSignature(reason="not-xml", told=type(error).__name__) from None
     if root.getroottree().docinfo.doctype:
-        raise BadSignature(reason="a document type has no place in a list")
+        raise BadSignature(reason="doctype")
     return root
 
 
@@ -114,7 +115,7 @@ def verify(root: Any, pinned: Collection[bytes]) -> tuple[Any, bytes]:
 
     signatures = root.findall(_ds("Signature"))
     if len(signatures) != 1:
-        raise BadSignature(reason="there must be one signature, a child of the root element")
+        raise BadSignature(reason="not-one")
     (signature,) = signatures
     method = signature.find(f"{_ds('SignedInfo')}/{_ds('SignatureMethod')}")
     if method is not None and "sm2" in method.get("Algorithm", "").lower():
@@ -127,12 +128,10 @@ def verify(root: Any, pinned: Collection[bytes]) -> tuple[Any, bytes]:
     }
     signer = next((der for der in pinned if der in named), None)
     if signer is None:
-        raise BadSignature(reason="it is not signed with a certificate that is pinned for its operator")
+        raise BadSignature(reason="not-pinned")
     references = len(signature.findall(f"{_ds('SignedInfo')}/{_ds('Reference')}"))
     if not 2 <= references <= MOST_REFERENCES:
-        raise BadSignature(
-            reason=f"{references} references: the document and the signed properties are wanted"
-        )
+        raise BadSignature(reason="references", count=references)
     try:
         certificate = x509.load_der_x509_certificate(signer)
         # whoever pins a certificate says how long it counts; that of a list is for its next update to say
@@ -144,11 +143,11 @@ def verify(root: Any, pinned: Collection[bytes]) -> tuple[Any, bytes]:
         )
         results = XAdESVerifier().verify(root, x509_cert=certificate, expect_config=asked)
     except (SignXMLException, ValueError, TypeError, etree.Error) as error:
-        raise BadSignature(reason=f"{type(error).__name__}: {error}"[:200]) from None
+        raise BadSignature(reason="not-verified", told=f"{type(error).__name__}: {error}"[:200]) from None
     for result in results:
         if result.signed_xml is not None and result.signed_xml.tag == root.tag:
             return result.signed_xml, signer
-    raise BadSignature(reason="the document itself is not signed")
+    raise BadSignature(reason="not-whole")
 
 
 def _properties(signature: Any, name: str, holding: Holding, at: datetime) -> Any:

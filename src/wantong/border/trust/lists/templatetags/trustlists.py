@@ -12,7 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from wantong.border.trust.lists import describe
 from wantong.border.trust.lists.describe import TONES
+from wantong.border.trust.lists.models import ProposalAction
 from wantong.border.trust.lists.trustlist import Period
 from wantong.ground import i18n
 
@@ -32,6 +34,12 @@ def stands(family: str, value: str) -> SafeString:
         TONES.get(value, "quiet"),
         i18n.t(f"trustlist.{family}.{value}", _lang()),
     )
+
+
+@register.simple_tag
+def note(action: ProposalAction) -> str:
+    """What an action of a proposal's history says of itself."""
+    return describe.note(action, _lang())
 
 
 @register.simple_tag
