@@ -211,7 +211,10 @@ def test_an_agreement_from_before_that_is_no_policy_permits_nothing(peer, under,
     process = begin(peer, agreement)
     drain()
     process.refresh_from_db()
-    assert process.state == "TERMINATED" and "names no action" in peer.received[-1][1]["reason"][0]
+    assert (
+        process.state == "TERMINATED"
+        and "permission[0].action: no-action" in peer.received[-1][1]["reason"][0]
+    )
     with transaction.atomic():
         assert enforcement.take(process).permitted is None
 

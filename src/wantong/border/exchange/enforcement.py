@@ -56,7 +56,7 @@ def not_understood(policy: Mapping[str, Any]) -> tuple[str, ...]:
     try:
         return strange(policy)
     except MalformedPolicy as problem:
-        return (str(problem.params["reason"]),)
+        return (_where(problem),)
 
 
 def check_understood(policy: Mapping[str, Any]) -> None:
@@ -155,7 +155,11 @@ def take(process: Transfer) -> Decision:
 
 def _unreadable(problem: MalformedPolicy) -> Decision:
     """What no policy is permits nothing; agreements made before policies were read may hold some."""
-    return Decision(None, (Why("word", left=str(problem.params["reason"])),))
+    return Decision(None, (Why("word", left=_where(problem)),))
+
+
+def _where(problem: MalformedPolicy) -> str:
+    return f"{problem.params['path']}: {problem.params['reason']}"
 
 
 def _is_counted(process: Transfer) -> bool:

@@ -66,7 +66,7 @@ def _open(who: Actor, request: HttpRequest) -> Project:
     try:
         until = dt.date.fromisoformat(said.get("until", ""))
     except ValueError:
-        raise BadProject(field="until", reason="YYYY-MM-DD") from None
+        raise BadProject(field="until", reason="no-day") from None
     title = {language(): said.get("title", "").strip()}
     description = {language(): text} if (text := said.get("description", "").strip()) else {}
     return services.open_project(
@@ -168,7 +168,7 @@ def _do(who: Actor, project_id: uuid.UUID, request: HttpRequest) -> str:
 def _bring_in(who: Actor, project_id: uuid.UUID, request: HttpRequest) -> None:
     file = request.FILES.get("file")
     if file is None:
-        raise BadCrate(reason=i18n.t("portal.research.no-file", language()))
+        raise BadCrate(reason="no-file")
     with laid_down(file) as path:
         services.bring_in(who, project_id, path)
 

@@ -326,19 +326,19 @@ def test_pages_that_shift_while_they_are_read_make_nothing_gone(node, elsewhere,
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "field", "reason"),
     [
-        ({"kind": "oai"}, "kind"),
-        ({"url": "file:///etc/passwd"}, "url"),
-        ({"url": "http://user:secret@there.example/"}, "url"),
-        ({"title": {}}, "title"),
-        ({"language": "fr"}, "language"),
-        ({"place": "xx"}, "place"),
-        ({"licence": "mine"}, "licence"),
-        ({"name": "A B"}, "name"),
+        ({"kind": "oai"}, "kind", "choice"),
+        ({"url": "file:///etc/passwd"}, "url", "no-address"),
+        ({"url": "http://user:secret@there.example/"}, "url", "no-address"),
+        ({"title": {}}, "title", "no-title"),
+        ({"language": "fr"}, "language", "choice"),
+        ({"place": "xx"}, "place", "choice"),
+        ({"licence": "mine"}, "licence", "choice"),
+        ({"name": "A B"}, "name", "no-name"),
     ],
 )
-def test_a_wrong_source_is_not_named(node, change, said):
+def test_a_wrong_source_is_not_named(node, change, field, reason):
     fine = {
         "name": "there",
         "kind": "ckan",
@@ -346,8 +346,9 @@ def test_a_wrong_source_is_not_named(node, change, said):
         "title": {"en": "T"},
         "language": "en",
     }
-    with pytest.raises(problems.BadSource, match=said):
+    with pytest.raises(problems.BadSource) as refused:
         harvest.register(OPERATOR, **fine | change)
+    assert (refused.value.params["field"], refused.value.params["reason"]) == (field, reason)
 
 
 def test_an_address_inside_is_not_asked(node, monkeypatch):

@@ -173,26 +173,27 @@ def test_a_withdrawn_dataset_says_so_and_its_files_are_gone(publish, node, clien
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("change", "field", "reason"),
     [
-        ({"name": "Not A Name"}, "name"),
-        ({"title": {}}, "title"),
-        ({"title": {"de": "x"}}, "title"),
-        ({"licence": "mine"}, "licence"),
-        ({"publisher": {"id": "x y", "name": {"en": "X"}}}, "publisher.id"),
-        ({"themes": ["love"]}, "themes"),
-        ({"source_url": "javascript:alert(1)"}, "source_url"),
-        ({"temporal": {"start": "2024-02-30"}}, "temporal"),
-        ({"temporal": {"start": "2025-01-01", "end": "2024-01-01"}}, "temporal"),
-        ({"keywords": [{}]}, "keywords"),
-        ({"nonsense": 1}, "nonsense"),
-        ({"cycle": 7}, "cycle"),
+        ({"name": "Not A Name"}, "name", "no-name"),
+        ({"name": "catalog"}, "name", "reserved"),
+        ({"title": {}}, "title", "empty"),
+        ({"title": {"de": "x"}}, "title", "not-texts"),
+        ({"licence": "mine"}, "licence", "choice"),
+        ({"publisher": {"id": "x y", "name": {"en": "X"}}}, "publisher.id", "no-name"),
+        ({"themes": ["love"]}, "themes", "not-among"),
+        ({"source_url": "javascript:alert(1)"}, "source_url", "no-address"),
+        ({"temporal": {"start": "2024-02-30"}}, "temporal", "no-day"),
+        ({"temporal": {"start": "2025-01-01", "end": "2024-01-01"}}, "temporal", "ends-first"),
+        ({"keywords": [{}]}, "keywords", "empty"),
+        ({"nonsense": 1}, "nonsense", "no-field"),
+        ({"cycle": 7}, "cycle", "choice"),
     ],
 )
-def test_a_wrong_record_names_its_field(change, field):
+def test_a_wrong_record_names_its_field(change, field, reason):
     with pytest.raises(problems.BadRecord) as wrong:
         Record.of(said() | change)
-    assert wrong.value.params["field"] == field
+    assert (wrong.value.params["field"], wrong.value.params["reason"]) == (field, reason)
 
 
 def test_over_http(client, node, django_user_model, settings):

@@ -69,21 +69,24 @@ def test_odd_headers_and_encodings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "name"),
+    ("content", "name", "reason"),
     [
-        ("a,b\n1,2,3\n", "t.csv"),
-        ("", "t.csv"),
-        ("{}", "t.json"),
-        ("[1]", "t.json"),
-        ("[", "t.json"),
-        ("PAR1", "t.parquet"),
-        ("x", "t.xlsx"),
-        ("x", "t.doc"),
+        ("a,b\nwoman,man,who\n", "t.csv", "unreadable"),
+        ("", "t.csv", "columns"),
+        (",\n,\n", "t.csv", "nameless"),
+        ("{}", "t.json", "no-rows"),
+        ("[1]", "t.json", "no-rows"),
+        ("[", "t.json", "unreadable"),
+        ("PAR1", "t.parquet", "unreadable"),
+        ("x", "t.xlsx", "unreadable"),
+        ("x", "t.doc", "choice"),
     ],
 )
-def test_what_is_no_table(tmp_path, content, name):
-    with pytest.raises(NotATable):
+def test_what_is_no_table(tmp_path, content, name, reason):
+    with pytest.raises(NotATable) as refused:
         read(tmp_path, content, name)
+    assert refused.value.params["reason"] == reason
+    assert "woman" not in str(refused.value)
 
 
 def test_other_files(tmp_path):

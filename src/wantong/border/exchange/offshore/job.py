@@ -18,17 +18,17 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 def check(sql: str, inputs: Sequence[str]) -> None:
     """That this can be a job. Raises :class:`BadJob` saying what is wrong."""
     if not inputs or len(set(inputs)) != len(inputs) or len(inputs) > MOST_INPUTS:
-        raise BadJob(reason=f"it needs each of its tables once, at most {MOST_INPUTS}")
+        raise BadJob(reason="tables", most=MOST_INPUTS)
     if bad := [name for name in inputs if not NAME.fullmatch(name)]:
-        raise BadJob(reason=f"{bad[0][:60]!r} is no name of a table")
+        raise BadJob(reason="no-name", table=bad[0][:60])
     if len(sql) > LONGEST or "\x00" in sql:
-        raise BadJob(reason=f"it is longer than {LONGEST} characters, or no text")
+        raise BadJob(reason="bad-text", most=LONGEST)
     try:
         statements = duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise BadJob(reason=str(error).splitlines()[0][:300]) from None
+        raise BadJob(reason="unreadable", told=str(error).splitlines()[0][:300]) from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise BadJob(reason="it must be one SELECT")
+        raise BadJob(reason="not-select")
 
 
 def digest(sql: str, inputs: Sequence[str]) -> str:

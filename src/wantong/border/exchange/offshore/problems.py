@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
@@ -22,10 +23,11 @@ class SpaceClosed(Problem):
 
 
 class BadSpace(Problem):
-    """``field`` cannot be so, for ``reason``."""
+    """``field`` cannot be so, for ``reason`` (a code)."""
 
     slug: ClassVar[str] = "bad-offshore-space"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "offshore.bad-space"}
 
 
 class NotFromOutside(Problem):
@@ -33,7 +35,7 @@ class NotFromOutside(Problem):
 
     slug: ClassVar[str] = "not-from-outside"
     status: ClassVar[int] = 409
-    CODES: ClassVar[dict[str, str]] = {"reason": "offshore.inside"}
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "offshore.inside"}
 
 
 class SameHand(Problem):
@@ -51,10 +53,11 @@ class NotInThisState(Problem):
 
 
 class BadJob(Problem):
-    """The job is not one SELECT over tables of the space; ``reason`` says what is wrong."""
+    """The job is not one SELECT over tables of the space; ``reason`` (a code) says what is wrong."""
 
     slug: ClassVar[str] = "bad-offshore-job"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "offshore.bad-job"}
 
 
 class Stale(Problem):

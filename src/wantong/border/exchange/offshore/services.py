@@ -69,14 +69,14 @@ def open_space(actor: Actor, title: Mapping[str, str], purpose: str, parties: Se
     """
     require(actor, "approver", "operator")
     if not title or not set(title) <= set(LANGUAGES) or not all(0 < len(v) <= 300 for v in title.values()):
-        raise BadSpace(field="title", reason=f"a text of at most 300 characters in {', '.join(LANGUAGES)}")
+        raise BadSpace(field="title", reason="not-texts", most=300, languages=", ".join(LANGUAGES))
     if not 0 < len(purpose) <= 200:
-        raise BadSpace(field="purpose", reason="a text of at most 200 characters")
+        raise BadSpace(field="purpose", reason="bad-text", most=200)
     found = list(Peer.objects.filter(participant_id__in=parties, active=True))
     if not parties or {peer.participant_id for peer in found} != set(parties):
-        raise BadSpace(field="parties", reason="each must be a recognised node")
+        raise BadSpace(field="parties", reason="not-recognised")
     if any(_place(peer) == _home() for peer in found):
-        raise BadSpace(field="parties", reason="a node of this jurisdiction has nothing collected outside")
+        raise BadSpace(field="parties", reason="same-place")
     with transaction.atomic():
         space = Space.objects.create(title=dict(title), purpose=purpose, opened_by=actor.id)
         space.parties.set(found)
@@ -128,7 +128,7 @@ def admit(actor: Actor, space_id: uuid.UUID | str, transfer_id: str, name: str, 
     require(actor, "declarer", "approver")
     space = _lock(space_id)
     if not jobs.NAME.fullmatch(name):
-        raise BadSpace(field="name", reason="a letter, then at most 39 letters, digits and _, all small")
+        raise BadSpace(field="name", reason="no-name")
     paper = document.check()
     declaration = ledger.find(transfer_id, Direction.IMPORT)
     peer = space.parties.filter(participant_id=declaration.sender).first()
@@ -140,7 +140,7 @@ def admit(actor: Actor, space_id: uuid.UUID | str, transfer_id: str, name: str, 
     if held is None:
         raise NotFromOutside(reason="not-held")
     if declaration.media_type.partition(";")[0] not in runner.READERS:
-        raise BadSpace(field="media_type", reason=f"a table is one of {', '.join(runner.READERS)}")
+        raise BadSpace(field="media_type", reason="choice", choices=", ".join(runner.READERS))
     # what has left from here and comes back was not collected outside, whatever it is called now
     digests = {held.sha256, declaration.payload_sha256}
     if (
@@ -199,7 +199,7 @@ def register(actor: Actor, space_id: uuid.UUID | str, title: str, sql: str, inpu
     require(actor, "declarer", "approver")
     space = _lock(space_id)
     if not 0 < len(title) <= 200:
-        raise BadJob(reason="it needs a title of at most 200 characters")
+        raise BadJob(reason="no-title", most=200)
     jobs.check(sql, inputs)
     digest = jobs.digest(sql, inputs)
     job, created = Job.objects.get_or_create(
@@ -237,10 +237,10 @@ def start(actor: Actor, job_id: uuid.UUID | str, name: str) -> Run:
     require(actor, "declarer", "approver")
     job = _job(job_id)
     space = _lock(job.space_id)
-    if not jobs.NAME.fullmatch(name) or space.items.filter(name=name).exists():
-        raise BadSpace(
-            field="name", reason="taken, or not a small letter followed by small letters, digits and _"
-        )
+    if not jobs.NAME.fullmatch(name):
+        raise BadSpace(field="name", reason="no-name")
+    if space.items.filter(name=name).exists():
+        raise BadSpace(field="name", reason="taken")
     if job.approved_by is None:
         raise NotInThisState(what=job.title)
     run = Run.objects.create(job=job, name=name, started_by=actor.id)

@@ -36,7 +36,7 @@ def submit(request: HttpRequest, record: Form[str], file: File[UploadedFile]) ->
     try:
         said = json.loads(record)
     except ValueError:
-        raise BadRecord(field="", reason="not JSON") from None
+        raise BadRecord(field="", reason="not-json") from None
     checked = Record.of(said)
     with laid_down(file) as path:
         return 202, submission_dict(

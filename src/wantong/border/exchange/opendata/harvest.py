@@ -69,9 +69,7 @@ def register(
 ) -> HarvestSource:
     """Name a catalogue that is to be harvested; the same again is harmless. Raises NotAllowed, :class:`BadSource`."""
     require(actor, "operator", "approver")
-    reason = _wrong(name, kind, url, title, language, place, licence)
-    if reason:
-        raise problems.BadSource(reason=reason)
+    _check(name, kind, url, title, language, place, licence)
     values = {
         "kind": kind, "url": url.rstrip("/"), "title": dict(title), "place": place, "licence": licence,
         "every": int(every.total_seconds()), "cursor": {"language": language},
@@ -80,7 +78,7 @@ def register(
         name=name, defaults={**values, "created_by": actor.id}
     )
     if not created and any(getattr(source, key) != value for key, value in values.items() if key != "cursor"):
-        raise problems.BadSource(reason=f"{name} is the name of another catalogue already")
+        raise problems.BadSource(field="name", reason="taken")
     return source
 
 
@@ -429,24 +427,23 @@ def _moment(text: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def _wrong(
+def _check(
     name: str, kind: str, url: str, title: Mapping[str, str], language: str, place: str, licence: str
-) -> str:
+) -> None:
     if not NAME.fullmatch(name) or len(name) > 60:
-        return "a name has 2 to 60 of a-z, 0-9, - and _"
-    if kind not in harvesting.KINDS:
-        return f"kind is one of {', '.join(harvesting.KINDS)}"
+        raise problems.BadSource(field="name", reason="no-name", most=60)
     if not plain_url(url) or len(url) > 600:
-        return "url is an address that begins with https:// or http://"
+        raise problems.BadSource(field="url", reason="no-address")
     if not title or not set(title) <= set(i18n.LANGUAGES) or not all(title.values()):
-        return f"title is a map of {', '.join(i18n.LANGUAGES)}"
-    if language not in i18n.LANGUAGES:
-        return f"language is one of {', '.join(i18n.LANGUAGES)}"
-    if place and place not in codes("places"):
-        return f"place is one of {', '.join(codes('places'))}"
-    if licence not in codes("licences"):
-        return f"licence is one of {', '.join(codes('licences'))}"
-    return ""
+        raise problems.BadSource(field="title", reason="no-title", languages=", ".join(i18n.LANGUAGES))
+    for field, value, choices in (
+        ("kind", kind, harvesting.KINDS),
+        ("language", language, i18n.LANGUAGES),
+        ("place", place, ("", *codes("places"))),
+        ("licence", licence, codes("licences")),
+    ):
+        if value not in choices:
+            raise problems.BadSource(field=field, reason="choice", choices=", ".join(filter(None, choices)))
 
 
 def told(source: HarvestSource) -> dict[str, Any]:

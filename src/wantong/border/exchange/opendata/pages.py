@@ -166,10 +166,10 @@ def _hand_in(request: HttpRequest, typed: str) -> Submission:
     try:
         record = Record.of(json.loads(typed))
     except ValueError:
-        raise BadRecord(field="record", reason="not JSON") from None
+        raise BadRecord(field="record", reason="not-json") from None
     file = request.FILES.get("file")
     if file is None:
-        raise BadRecord(field="file", reason=t("opendata.submissions.no-file", _language()))
+        raise BadRecord(field="file", reason="no-file")
     with laid_down(file) as path:
         return services.submit(actor_of(request.user), path, record, filename=file.name or "data")
 

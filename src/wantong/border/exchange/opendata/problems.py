@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
 
 
 class BadRecord(Problem):
-    """What was said about a dataset cannot be: ``field`` and ``reason`` say where and what."""
+    """What was said about a dataset cannot be: ``field`` and ``reason`` (a code) say where and what."""
 
     slug: ClassVar[str] = "open-data-record"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "opendata.bad-field"}
 
 
 class NotDcat(Problem):
@@ -22,10 +24,11 @@ class NotDcat(Problem):
 
 
 class NotATable(Problem):
-    """The file cannot be read as a table, or is larger than is published here: ``reason``."""
+    """The file cannot be read as a table, or is larger than is published here: ``reason``, a code."""
 
     slug: ClassVar[str] = "open-data-table"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "opendata.bad-table"}
 
 
 class NotForTheOpen(Problem):
@@ -36,7 +39,7 @@ class NotForTheOpen(Problem):
 
     slug: ClassVar[str] = "open-data-refused"
     status: ClassVar[int] = 422
-    CODES: ClassVar = {"reason": "opendata.refused"}
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "opendata.refused"}
 
 
 class NotMarkedOpen(Problem):
@@ -75,7 +78,8 @@ class UnknownSource(Problem):
 
 
 class BadSource(Problem):
-    """A catalogue cannot be harvested as described: ``reason``."""
+    """A catalogue cannot be harvested as described: ``field`` and ``reason`` (a code) say where and what."""
 
     slug: ClassVar[str] = "open-data-source"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "opendata.bad-field"}

@@ -55,91 +55,91 @@ class Record:
     def of(cls, said: Any) -> Record:
         """From JSON. Raises :class:`BadRecord` that names the field."""
         if not isinstance(said, Mapping):
-            raise BadRecord(field="", reason="not an object")
+            raise BadRecord(field="", reason="not-object")
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(map(str, said)) - known):
-            raise BadRecord(field=unknown[0][:100], reason="there is no such field")
+            raise BadRecord(field=unknown[0][:100], reason="no-field")
         for name in ("name", "title", "description", "publisher", "licence"):
             if name not in said:
-                raise BadRecord(field=name, reason="is missing")
+                raise BadRecord(field=name, reason="missing", what=name)
         record = cls(**said)
-        for name, reason in record.faults():
-            raise BadRecord(field=name, reason=reason)
+        for fault in record.faults():
+            raise fault
         return record
 
     def to_dict(self) -> dict[str, Any]:
         """As :meth:`of` takes it."""
         return asdict(self)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """What cannot be so: field and why, in English for developers."""
+    def faults(self) -> Iterator[BadRecord]:
+        """What cannot be so."""
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            yield "name", "2 to 100 of a-z, 0-9, - and _, beginning with a letter or digit"
+            yield BadRecord(field="name", reason="no-name", most=100)
         elif self.name in RESERVED:
-            yield "name", "is an address of its own"
+            yield BadRecord(field="name", reason="reserved")
         for name in ("title", "description", "source", "note"):
             yield from _map(name, getattr(self, name), needed=name in ("title", "description"))
         yield from self._publisher()
         for name, codelist in (("licence", "licences"), ("cycle", "cycles")):
             if getattr(self, name) not in codes(codelist):
-                yield name, f"one of {', '.join(codes(codelist))}"
+                yield BadRecord(field=name, reason="choice", choices=", ".join(codes(codelist)))
         for name in ("themes", "places", "languages", "keywords"):
             if not isinstance(getattr(self, name), (list, tuple)) or len(getattr(self, name)) > MOST:
-                yield name, f"a list of at most {MOST}"
+                yield BadRecord(field=name, reason="not-list", most=MOST)
                 return
         for name in ("themes", "places"):
             if any(value not in codes(name) for value in getattr(self, name)):
-                yield name, f"each one of {', '.join(codes(name))}"
+                yield BadRecord(field=name, reason="not-among", choices=", ".join(codes(name)))
         if any(value not in LANGUAGES for value in self.languages):
-            yield "languages", f"each one of {', '.join(LANGUAGES)}"
+            yield BadRecord(field="languages", reason="not-among", choices=", ".join(LANGUAGES))
         for keyword in self.keywords:
             yield from _map("keywords", keyword, needed=True, longest=100)
         for name in ("source_url", "contact"):
             if getattr(self, name) and not _web(getattr(self, name)):
-                yield name, "an address that begins with https:// or http://"
+                yield BadRecord(field=name, reason="no-address")
         if self.declared not in ("", *GRADES):
-            yield "declared", f"one of {', '.join(GRADES)}"
+            yield BadRecord(field="declared", reason="choice", choices=", ".join(GRADES))
         yield from self._columns()
         if not isinstance(self.temporal, Mapping) or not set(self.temporal) <= {"start", "end"}:
-            yield "temporal", "start and end"
+            yield BadRecord(field="temporal", reason="members", members="start, end")
         elif not all(_day(value) for value in self.temporal.values()):
-            yield "temporal", "ISO dates"
+            yield BadRecord(field="temporal", reason="no-day")
         elif self.temporal.get("start", "") > self.temporal.get("end", "9"):
-            yield "temporal", "ends before it starts"
+            yield BadRecord(field="temporal", reason="ends-first")
         if not isinstance(self.chart, Mapping) or not set(self.chart) <= {"x", "y", "series", "aggregate"}:
-            yield "chart", "x, y, series, aggregate"
+            yield BadRecord(field="chart", reason="members", members="x, y, series, aggregate")
 
-    def _publisher(self) -> Iterator[tuple[str, str]]:
+    def _publisher(self) -> Iterator[BadRecord]:
         said = self.publisher
         if not isinstance(said, Mapping) or not set(said) <= {"id", "name", "url"}:
-            yield "publisher", "id, name and url"
+            yield BadRecord(field="publisher", reason="members", members="id, name, url")
             return
         if not NAME.fullmatch(str(said.get("id", ""))):
-            yield "publisher.id", "2 to 100 of a-z, 0-9, - and _"
+            yield BadRecord(field="publisher.id", reason="no-name", most=100)
         yield from _map("publisher.name", said.get("name", {}), needed=True)
         if said.get("url") and not _web(said["url"]):
-            yield "publisher.url", "an address that begins with https:// or http://"
+            yield BadRecord(field="publisher.url", reason="no-address")
 
-    def _columns(self) -> Iterator[tuple[str, str]]:
+    def _columns(self) -> Iterator[BadRecord]:
         if not isinstance(self.columns, Mapping) or not all(
             isinstance(c, Mapping) for c in self.columns.values()
         ):
-            yield "columns", "an object of objects"
+            yield BadRecord(field="columns", reason="no-objects")
             return
         for column in self.columns.values():
             yield from _map("columns.title", column.get("title", {}))
             yield from _map("columns.description", column.get("description", {}))
 
 
-def _map(
-    name: str, texts: Any, *, needed: bool = False, longest: int = LONGEST_TEXT
-) -> Iterator[tuple[str, str]]:
-    if not isinstance(texts, Mapping) or not set(texts) <= set(LANGUAGES):
-        yield name, f"a map of {', '.join(LANGUAGES)}"
-    elif not all(isinstance(text, str) and len(text) <= longest for text in texts.values()):
-        yield name, f"texts of at most {longest} characters"
+def _map(name: str, texts: Any, *, needed: bool = False, longest: int = LONGEST_TEXT) -> Iterator[BadRecord]:
+    if (
+        not isinstance(texts, Mapping)
+        or not set(texts) <= set(LANGUAGES)
+        or not all(isinstance(text, str) and len(text) <= longest for text in texts.values())
+    ):
+        yield BadRecord(field=name, reason="not-texts", most=longest, languages=", ".join(LANGUAGES))
     elif needed and not any(text.strip() for text in texts.values()):
-        yield name, "is empty in every language"
+        yield BadRecord(field=name, reason="empty")
 
 
 def _web(address: Any) -> bool:

@@ -237,7 +237,7 @@ def _publish(submission: Submission, record: Record, source: Path, folder: Path)
         table = tables.read(source, submission.filename)
         columns = [{"name": c.name, "type": c.type, "empty": c.empty} for c in table.columns]
         if unknown := set(record.columns) - {c.name for c in table.columns}:
-            raise problems.BadRecord(field="columns", reason=f"there is no column {min(unknown)!r}")
+            raise problems.BadRecord(field="columns", reason="no-column", column=min(unknown)[:100])
         told = files.derive(table, name, version_folder)
         drawn = charts.suggest(table, record.chart)
         chart = drawn.to_dict() if drawn else None

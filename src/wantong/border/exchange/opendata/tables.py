@@ -70,7 +70,7 @@ def read(path: Path, filename: str = "") -> Table:
     """The table in a CSV, TSV, JSON (array of objects), XLSX or Parquet file. Raises :class:`NotATable`."""
     name = (filename or path.name).lower()
     if path.stat().st_size > LARGEST:
-        raise NotATable(reason=f"longer than {LARGEST >> 20} MiB")
+        raise NotATable(reason="too-large", most=LARGEST)
     if name.endswith(".parquet"):
         return _parquet(path)
     if name.endswith((".csv", ".tsv", ".txt")):
@@ -79,7 +79,7 @@ def read(path: Path, filename: str = "") -> Table:
         return _typed(_json(path.read_bytes()))
     if name.endswith(".xlsx"):
         return _typed(_xlsx(path))
-    raise NotATable(reason="CSV, TSV, JSON, XLSX or Parquet")
+    raise NotATable(reason="choice", choices="CSV, TSV, JSON, XLSX, Parquet")
 
 
 def write(table: Table, kind: str, target: Path) -> None:
@@ -119,15 +119,15 @@ def _csv(raw: bytes, delimiter: str) -> pa.Table:
     try:
         text = raw[encoding.mark :].decode(encoding.name)
     except (UnicodeDecodeError, LookupError):
-        raise NotATable(reason="its characters are in no encoding known here") from None
+        raise NotATable(reason="encoding") from None
     delimiter = delimiter or _delimiter(text[: 1 << 14])
     try:
         header = next(csv.reader(io.StringIO(text[: 1 << 20]), delimiter=delimiter), [])
     except csv.Error as error:
-        raise NotATable(reason=str(error)) from None
+        raise NotATable(reason="unreadable", told=str(error)[:200]) from None
     names = [f"column_{at + 1}" for at in range(len(header))]
     if not names or len(names) > MOST_COLUMNS:
-        raise NotATable(reason=f"1 to {MOST_COLUMNS} columns")
+        raise NotATable(reason="columns", most=MOST_COLUMNS)
     try:
         data = pacsv.read_csv(
             io.BytesIO(text.encode()),
@@ -136,7 +136,9 @@ def _csv(raw: bytes, delimiter: str) -> pa.Table:
             convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowInvalid as error:
-        raise NotATable(reason=str(error).splitlines()[0][:200]) from None
+        # what it got after what it expected is a row of the data
+        told = str(error).splitlines()[0].partition(", got ")[0][:200]
+        raise NotATable(reason="unreadable", told=told) from None
     return _named(data, header)
 
 
@@ -159,7 +161,7 @@ def _named(data: pa.Table, header: Sequence[Any]) -> pa.Table:
         names.append(f"{name}_{again + 1}" if name in names else name)
         kept.append(values)
     if not kept:
-        raise NotATable(reason="no column has a name or a value")
+        raise NotATable(reason="nameless")
     return pa.table(kept, names=names)
 
 
@@ -167,15 +169,15 @@ def _json(raw: bytes) -> pa.Table:
     try:
         rows = json.loads(raw)
     except ValueError as error:
-        raise NotATable(reason=f"not JSON: {error}"[:200]) from None
+        raise NotATable(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise NotATable(reason="JSON must be an array of objects")
+        raise NotATable(reason="no-rows")
     return _of_rows(list(dict.fromkeys(key for row in rows for key in row)), iter(rows))
 
 
 def _of_rows(names: Sequence[str], rows: Iterator[Any]) -> pa.Table:
     if len(names) > MOST_COLUMNS:
-        raise NotATable(reason=f"1 to {MOST_COLUMNS} columns")
+        raise NotATable(reason="columns", most=MOST_COLUMNS)
     columns: list[list[str]] = [[] for _ in names]
     for row in rows:
         for column, name in zip(columns, names, strict=True):
@@ -205,7 +207,7 @@ def _xlsx(path: Path) -> pa.Table:
         header = [str(cell) if cell is not None else "" for cell in next(rows, ())]
         data = [dict(enumerate(row)) for row in rows]
     except Exception as error:  # whatever a broken workbook makes of its reader
-        raise NotATable(reason=f"not a workbook: {type(error).__name__}") from None
+        raise NotATable(reason="unreadable", told=type(error).__name__) from None
     table = _of_rows(
         [str(at) for at in range(len(header))], ({str(k): v for k, v in row.items()} for row in data)
     )
@@ -216,7 +218,7 @@ def _parquet(path: Path) -> Table:
     try:
         data = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise NotATable(reason=f"not Parquet: {error}"[:200]) from None
+        raise NotATable(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
     columns, arrays = [], []
     for name in data.column_names[:MOST_COLUMNS]:
         array, kind = _of_arrow(data.column(name))
@@ -240,7 +242,7 @@ def _of_arrow(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
     try:
         return array.cast(pa.string()), "string"
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise NotATable(reason=f"a column of type {kind}") from None
+        raise NotATable(reason="column-type", column_type=str(kind)[:100]) from None
 
 
 # --- types ------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class _Reader:
     def policy(self, document: object) -> Policy:
         told = _object(document, "policy")
         strange = list(_strange(told, _OF_POLICY))
-        profiles = _list(told.get("profile"))
+        profiles = _list(told.get("profile"), "profile")
         strange += [str(name)[:300] for name in profiles if not isinstance(name, str) or name not in PROFILES]
         if term(told.get("conflict") or "prohibit") != "prohibit":
             strange.append(f"conflict {term(told['conflict'])}"[:300])
@@ -71,7 +71,7 @@ class _Reader:
         rules = [
             self._rule(rule, kind, f"{name}[{number}]", shared, 0)
             for name, kind in _RULES
-            for number, rule in enumerate(_list(told.get(name)))
+            for number, rule in enumerate(_list(told.get(name), name))
         ]
         return Policy(_id(told, ""), tuple(rules), tuple(strange))
 
@@ -85,12 +85,15 @@ class _Reader:
         duties = [
             self._rule(duty, name, f"{path}.{name}[{number}]", (target, None), deep + 1)
             for name in ("duty", "remedy", "consequence")
-            for number, duty in enumerate(_list(told.get(name)))
+            for number, duty in enumerate(_list(told.get(name), f"{path}.{name}"))
         ]
         return Rule(
             identifier,
             kind,
-            tuple(self._action(action, f"{path}.action", deep) for action in _list(told.get("action"))),
+            tuple(
+                self._action(action, f"{path}.action", deep)
+                for action in _list(told.get("action"), f"{path}.action")
+            ),
             target,
             assignee,
             self._constraints(told.get("constraint"), f"{path}.constraint", deep),
@@ -106,7 +109,7 @@ class _Reader:
         else:
             name, refinements = term(document), ()
         if not name:
-            raise MalformedPolicy(reason=f"{path} names no action")
+            raise MalformedPolicy(path=path, reason="no-action")
         return Action(name, refinements)
 
     def _scope(self, document: object, path: str, deep: int) -> Scope | None:
@@ -121,7 +124,7 @@ class _Reader:
         if isinstance(source, Mapping) and isinstance(source.get("@id"), str):
             ids.append(source["@id"])
         if not ids:
-            raise MalformedPolicy(reason=f"{path} has no identifier")
+            raise MalformedPolicy(path=path, reason="missing", what="@id")
         refinements = self._constraints(told.get("refinement"), f"{path}.refinement", deep)
         if strange:
             refinements += (Atomic(path, strange[0], "", "", tuple(strange)),)
@@ -129,7 +132,8 @@ class _Reader:
 
     def _constraints(self, document: object, path: str, deep: int) -> tuple[Constraint, ...]:
         return tuple(
-            self._constraint(one, f"{path}[{number}]", deep + 1) for number, one in enumerate(_list(document))
+            self._constraint(one, f"{path}[{number}]", deep + 1)
+            for number, one in enumerate(_list(document, path))
         )
 
     def _constraint(self, document: object, path: str, deep: int) -> Constraint:
@@ -138,17 +142,17 @@ class _Reader:
         ways = [name for name in TOGETHER if name in told]
         if ways:
             if len(ways) > 1 or "leftOperand" in told:
-                raise MalformedPolicy(reason=f"{path} is several constraints in one")
+                raise MalformedPolicy(path=path, reason="several")
             parts = told[ways[0]]
             # JSON-LD writes an ordered list as an object
             if isinstance(parts, Mapping) and "@list" in parts:
                 parts = parts["@list"]
             inner = [
                 self._constraint(one, f"{path}.{ways[0]}[{number}]", deep + 1)
-                for number, one in enumerate(_list(parts))
+                for number, one in enumerate(_list(parts, f"{path}.{ways[0]}"))
             ]
             if not inner:
-                raise MalformedPolicy(reason=f"{path}.{ways[0]} holds no constraint")
+                raise MalformedPolicy(path=f"{path}.{ways[0]}", reason="empty")
             strange = _strange(told, _NAMES | {ways[0]})
             if strange:
                 # one that is not understood, so that the whole is not
@@ -158,28 +162,27 @@ class _Reader:
             return Logical(identifier, ways[0], tuple(inner))
         left, operator = term(told.get("leftOperand")), term(told.get("operator"))
         if not left or not operator:
-            raise MalformedPolicy(reason=f"{path} has no left operand or no operator")
+            what = "operator" if left else "leftOperand"
+            raise MalformedPolicy(path=path, reason="missing", what=what)
         strange = list(_strange(told, _OF_ATOMIC))
         right: Scalar | tuple[Scalar, ...] = ""
         if "rightOperand" in told:
             right = self._right(told["rightOperand"], f"{path}.rightOperand")
         elif not strange:
-            raise MalformedPolicy(reason=f"{path} has no right operand")
+            raise MalformedPolicy(path=path, reason="missing", what="rightOperand")
         return Atomic(identifier, left, _ALIASES.get(operator, operator), right, tuple(strange))
 
     def _right(self, document: object, path: str) -> Scalar | tuple[Scalar, ...]:
         if isinstance(document, Mapping) and "@list" in document:
             document = document["@list"]
         if isinstance(document, list):
-            if len(document) > MOST:
-                raise MalformedPolicy(reason=f"{path} has more than {MOST} values")
-            return tuple(_scalar(one, path) for one in document)
+            return tuple(_scalar(one, path) for one in _list(document, path))
         return _scalar(document, path)
 
     def _count(self, told: Mapping[str, Any], deep: int, path: str) -> Mapping[str, Any]:
         self._left -= 1
         if self._left < 0 or deep > DEEPEST:
-            raise MalformedPolicy(reason=f"{path[:100]}: too much, or nested too deep")
+            raise MalformedPolicy(path=path[:100], reason="too-deep")
         return told
 
 
@@ -192,24 +195,24 @@ def _scalar(value: object, path: str) -> Scalar:
         value = value.get("@value", value.get("@id"))
     if isinstance(value, (str, int, float)):
         return value if not isinstance(value, str) else value[:2000]
-    raise MalformedPolicy(reason=f"{path} is no value")
+    raise MalformedPolicy(path=path, reason="no-value")
 
 
 def _object(document: object, path: str) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
-        raise MalformedPolicy(reason=f"{path} is no object")
+        raise MalformedPolicy(path=path, reason="not-object")
     told = {term(name): value for name, value in document.items()}
     if len(told) != len(document):
-        raise MalformedPolicy(reason=f"{path} says one thing twice")
+        raise MalformedPolicy(path=path, reason="twice")
     return told
 
 
-def _list(value: object) -> list[Any]:
+def _list(value: object, path: str) -> list[Any]:
     if value is None:
         return []
     found = value if isinstance(value, list) else [value]
     if len(found) > MOST:
-        raise MalformedPolicy(reason=f"more than {MOST} in one list")
+        raise MalformedPolicy(path=path, reason="too-many", most=MOST)
     return found
 
 

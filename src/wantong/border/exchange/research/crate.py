@@ -137,21 +137,21 @@ def unpack(path: Path, folder: Path, *, largest: int = LARGEST_FILE) -> Crate:
         UnicodeError,
     ) as error:
         # RuntimeError: a file in it is encrypted
-        raise BadCrate(reason=f"the archive cannot be read: {type(error).__name__}") from None
+        raise BadCrate(reason="unreadable", told=type(error).__name__) from None
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> Crate:
     entries = {info.filename: info for info in archive.infolist() if not info.is_dir()}
     if len(entries) > MOST_FILES:
-        raise BadCrate(reason=f"more than {MOST_FILES} files")
+        raise BadCrate(reason="too-many", most=MOST_FILES)
     # some archives have everything in one folder
     tops = [name for name in entries if PurePosixPath(name).name == METADATA and name.count("/") <= 1]
     if len(tops) != 1:
-        raise BadCrate(reason=f"no {METADATA}, or several")
+        raise BadCrate(reason="not-one", file=METADATA)
     prefix = tops[0].removesuffix(METADATA)
     info = entries[tops[0]]
     if info.file_size > LARGEST_METADATA:
-        raise BadCrate(reason="its description is too large")
+        raise BadCrate(reason="too-large", file=METADATA)
     with archive.open(info) as stream:
         graph = _graph(stream.read(LARGEST_METADATA + 1))
     root = _root(graph)
@@ -166,17 +166,15 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> Crate:
         if found is None:
             if "://" in reference:
                 continue  # a file elsewhere in the web: it is no part of what came
-            raise BadCrate(reason=f"the file {reference[:100]!r} is not in it")
+            raise BadCrate(reason="missing", what=reference[:100])
         if stat.S_ISLNK(found.external_attr >> 16):
-            raise BadCrate(reason=f"{reference[:100]!r} is a link")
+            raise BadCrate(reason="link", file=reference[:100])
         target = folder / f"{len(parts):04d}"
         sha256, size = _extract(archive, found, target, left)
         left -= size
         stated = _text(entity.get("sha256"))
         if stated and stated.lower() != sha256:
-            raise BadCrate(
-                reason=f"{reference[:100]!r} is not the file that is described: its SHA-256 differs"
-            )
+            raise BadCrate(reason="other-digest", file=reference[:100])
         parts.append(
             Part(
                 id=reference[:500],
@@ -200,20 +198,20 @@ def _graph(text: bytes) -> dict[str, Mapping[str, Any]]:
             raise ValueError
         return {entity["@id"]: entity for entity in entities if isinstance(entity.get("@id"), str)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BadCrate(reason="its description is no flat JSON-LD with a @graph") from None
+        raise BadCrate(reason="no-graph") from None
 
 
 def _root(graph: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     descriptor = graph.get(METADATA) or graph.get(f"./{METADATA}")
     if descriptor is None:
-        raise BadCrate(reason="it does not describe itself")
+        raise BadCrate(reason="undescribed")
     profiles = _references(descriptor.get("conformsTo"))
     if not any(profile.startswith("https://w3id.org/ro/crate/1.") for profile in profiles):
-        raise BadCrate(reason="it does not say that it is an RO-Crate 1.x")
+        raise BadCrate(reason="other-profile")
     about = _references(descriptor.get("about"))
     root = graph.get(about[0]) if about else None
     if root is None or "Dataset" not in _types(root):
-        raise BadCrate(reason="what it is about is no Dataset")
+        raise BadCrate(reason="no-dataset")
     return root
 
 
@@ -224,7 +222,7 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, larg
         while piece := stream.read(1 << 20):
             size += len(piece)
             if size > largest:
-                raise BadCrate(reason="its files are too large")
+                raise BadCrate(reason="too-large", file=info.filename[:100])
             digest.update(piece)
             file.write(piece)
     return digest.hexdigest(), size

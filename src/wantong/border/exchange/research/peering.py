@@ -31,6 +31,7 @@ from wantong.ground.outbox.models import Event
 # answers after which it is worth trying again, and how often: 404 may be a node that is being brought up to date
 NOT_YET = {401: 8, 404: 8, 408: 600, 425: 600, 429: 600}
 MOST_FIELDS = 2000
+ACTS = "open, agree, decline, review, release, end, close"
 
 
 def send(event: Event) -> None:
@@ -62,11 +63,11 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> None:
     """Note down what the partner has done, and do what follows. Raises BadRequest, :class:`UnknownProject`."""
     data, act, name = message.get("data"), message.get("act"), message.get("id")
     if message.get("@type") != "ResearchMessage" or not isinstance(data, Mapping) or not _short(name, 80):
-        raise BadRequest(reason="not a ResearchMessage with id and data")
+        raise BadRequest(reason="research-message")
     try:
         identifier = uuid.UUID(str(message.get("project")))
     except ValueError:
-        raise BadRequest(reason="project is no UUID") from None
+        raise BadRequest(reason="research-message") from None
     if act == "open":
         _opened(peer, identifier, data)
         return
@@ -91,20 +92,20 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> None:
             if project.state not in (Project.State.CLOSED, Project.State.DECLINED):
                 services.closed(project, f"closed by {peer.participant_id}")
         case _:
-            raise BadRequest(reason="an act that is not known")
+            raise BadRequest(reason="research-act", choices=ACTS)
 
 
 def _opened(peer: Peer, identifier: uuid.UUID, data: Mapping[str, Any]) -> None:
     known = Project.objects.filter(id=identifier).first()
     if known is not None:
         if known.partner != peer or known.begun_here:
-            raise BadRequest(reason="another project has this id")
+            raise BadRequest(reason="research-id-taken")
         return
     try:
         until = dt.date.fromisoformat(str(data.get("until")))
         services.check(data.get("title"), data.get("description", {}), data.get("kinds"), until)
-    except (ValueError, TypeError, BadProject) as error:
-        raise BadRequest(reason=f"what is proposed cannot be: {type(error).__name__}") from None
+    except (ValueError, TypeError, BadProject):
+        raise BadRequest(reason="research-data", act="open") from None
     Project.objects.create(
         id=identifier,
         title=dict(data["title"]),
@@ -121,13 +122,13 @@ def _opened(peer: Peer, identifier: uuid.UUID, data: Mapping[str, Any]) -> None:
 def _reviewed(project: Project, actor: Actor, data: Mapping[str, Any], message: str) -> None:
     paper, name, approved = data.get("document"), data.get("name"), data.get("approved")
     if name not in reviews.names() or not isinstance(approved, bool) or not isinstance(paper, Mapping):
-        raise BadRequest(reason="no review")
+        raise BadRequest(reason="research-data", act="review")
     told = {
         part: _short(paper.get(part), most)
         for part, most in (("title", 300), ("number", 100), ("sha256", 64))
     }
     if approved and (not told["title"] or (reviews.wants_number(str(name)) and not told["number"])):
-        raise BadRequest(reason="a review without its paper")
+        raise BadRequest(reason="research-paper")
     services.reviewed(project, actor, str(name), "theirs", approved, told, message=message)
 
 
@@ -140,11 +141,11 @@ def _released(project: Project, actor: Actor, data: Mapping[str, Any]) -> None:
         or not all(isinstance(field, str) and 0 < len(field) <= 200 for field in fields)
         or data.get("kind") not in reviews.kinds()
     ):
-        raise BadRequest(reason="no release")
+        raise BadRequest(reason="research-data", act="release")
     try:
         schemas.check(data.get("offer") or {}, "Offer")
     except schemas.InvalidMessage as error:
-        raise BadRequest(reason=f"no offer: {error.reasons[0]}"[:300]) from None
+        raise BadRequest(reason="research-offer", told=error.reasons[0]) from None
     texts = title if isinstance(title, Mapping) else {}
     project.releases.update_or_create(
         side="theirs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
@@ -15,10 +16,11 @@ class UnknownProject(Problem):
 
 
 class BadProject(Problem):
-    """``field`` cannot be so, for ``reason``."""
+    """``field`` cannot be so, for ``reason`` (a code)."""
 
     slug: ClassVar[str] = "bad-research-project"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "research.bad-project"}
 
 
 class ProjectNotNow(Problem):
@@ -43,7 +45,8 @@ class SameResearcher(Problem):
 
 
 class BadCrate(Problem):
-    """The file is no RO-Crate that can be taken; ``reason`` says why."""
+    """The file is no RO-Crate that can be taken; ``reason`` (a code) says why."""
 
     slug: ClassVar[str] = "bad-ro-crate"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "research.bad-crate"}

@@ -68,7 +68,7 @@ def open_project(
     require(actor, "declarer", "approver")
     peer = trust.peer(partner)
     if peer.foreign:
-        raise BadProject(field="partner", reason="a connector of another make knows nothing of projects")
+        raise BadProject(field="partner", reason="foreign")
     check(title, description or {}, kinds, until)
     with transaction.atomic():
         project = Project.objects.create(
@@ -102,14 +102,12 @@ def check(title: Any, description: Any, kinds: Any, until: dt.date) -> None:
             or not all(isinstance(text, str) and 0 < len(text) <= most for text in texts.values())
             or (field == "title" and not texts)
         ):
-            raise BadProject(
-                field=field, reason=f"texts of at most {most} characters in {', '.join(LANGUAGES)}"
-            )
+            raise BadProject(field=field, reason="not-texts", most=most, languages=", ".join(LANGUAGES))
     if not isinstance(kinds, (list, tuple)) or not kinds or not set(kinds) <= set(reviews.kinds()):
-        raise BadProject(field="kinds", reason=f"some of {', '.join(reviews.kinds())}")
+        raise BadProject(field="kinds", reason="not-among", choices=", ".join(reviews.kinds()))
     today = timezone.localdate()
     if not today <= until <= today + LONGEST:
-        raise BadProject(field="until", reason="a day from today on, within three years")
+        raise BadProject(field="until", reason="out-of-term")
 
 
 def get(project_id: uuid.UUID | str) -> Project:
@@ -178,10 +176,10 @@ def review(
     if project.state not in (Project.State.PROPOSED, Project.State.AGREED):
         raise ProjectNotNow(state=project.state)
     if name not in reviews.names():
-        raise BadProject(field="review", reason=f"one of {', '.join(reviews.names())}")
+        raise BadProject(field="review", reason="choice", choices=", ".join(reviews.names()))
     paper = document.check()
     if approved and reviews.wants_number(name) and not paper["number"]:
-        raise BadProject(field="number", reason="the paper of this review has a number")
+        raise BadProject(field="number", reason="no-number")
     made = reviewed(project, actor, name, "ours", approved, paper, note)
     _tell(project, "review", name=name, approved=approved, document=paper, log_entry=str(made.log_entry))
     return made
@@ -259,13 +257,13 @@ def propose(
     if project.state not in (Project.State.PROPOSED, Project.State.AGREED):
         raise ProjectNotNow(state=project.state)
     if kind not in project.kinds:
-        raise BadProject(field="kind", reason=f"this project holds {', '.join(project.kinds)}")
+        raise BadProject(field="kind", reason="choice", choices=", ".join(project.kinds))
     dataset = Dataset.objects.filter(id=dataset_id, withdrawn_at=None).first()
     if dataset is None:
-        raise BadProject(field="dataset_id", reason="this node offers no such dataset")
+        raise BadProject(field="dataset_id", reason="not-offered")
     known = {str(column["name"]) for column in dataset.fields}
     if not fields or not set(fields) <= known:
-        raise BadProject(field="fields", reason=f"some of {', '.join(sorted(known))[:300]}")
+        raise BadProject(field="fields", reason="not-among", choices=", ".join(sorted(known))[:300])
     before = project.releases.filter(side="ours", dataset_id=dataset_id).first()
     if before is not None and before.state != Release.State.ENDED:
         raise ProjectNotNow(state=before.state)
@@ -539,7 +537,7 @@ def bring_in(actor: Actor, project_id: uuid.UUID | str, path: Path) -> list[Data
             except Problem:
                 continue  # a picture, a paper: no table, so nothing that could be released by its fields
         if not tables:
-            raise BadCrate(reason="there is no table in it")
+            raise BadCrate(reason="no-table")
         return [
             exchange.publish_dataset(
                 actor,
