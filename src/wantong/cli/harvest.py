@@ -68,7 +68,7 @@ def run(name: str, directory: Path) -> None:
     done = services.to_the_end(actor, name)
     click.echo(i18n.t("opendata.sources.counts", language(), **done.counts))
     if done.error:
-        click.echo(done.error, err=True)
+        click.echo(services.failed(name, done.error).said(language())["reason"], err=True)
 
 
 @command.command()

@@ -213,7 +213,7 @@ def test_a_catalogue_that_suddenly_has_nothing_is_not_believed(node, elsewhere):
     read(elsewhere)
     elsewhere.packages = {"other": elsewhere.packages["set-1"] | {"name": "other"}}
     assert read(elsewhere)["removed"] == 0
-    assert "not believed" in HarvestRun.objects.first().error
+    assert HarvestRun.objects.first().error == "not-believed 30/31"
     elsewhere.packages.clear()
     with pytest.raises(problems.HarvestFailed):
         read(elsewhere)
@@ -358,6 +358,13 @@ def test_an_address_inside_is_not_asked(node, monkeypatch):
     with pytest.raises(problems.HarvestFailed) as failed:
         harvest.to_the_end(OPERATOR, "in", sleep=lambda seconds: None)
     assert failed.value.params["reason"] == "forbidden"
+    assert "may not ask" in str(failed.value)
+
+
+def test_the_trouble_of_a_run_is_told_in_words():
+    assert "503" in harvest.failed("there", "answered 503").said("pt")["reason"]
+    assert harvest.failed("there", "not-json").said("zh-hans")["reason"] == "不是 JSON"
+    assert harvest.failed("there", "what once was written").said("en")["reason"] == "what once was written"
 
 
 def test_who_may(node, elsewhere):

@@ -112,7 +112,7 @@ def to_the_end(actor: Actor, name: str, *, sleep: Callable[[float], None] = time
         try:
             step(name, source.turn)
         except Again as again:
-            raise problems.HarvestFailed(source=name, reason=again.reason) from None
+            raise failed(name, again.reason) from None
         if HarvestRun.objects.filter(pk=run.pk, finished_at=None).exists():
             sleep(words()["pause"])
     run.refresh_from_db()
@@ -265,9 +265,9 @@ def _get(http: Fetcher, request: Request) -> bytes:
     )
     if reply.status in (429, 503):
         wait = reply.headers.get("retry-after", "")
-        raise Again(f"status {reply.status}", min(float(wait), 86_400.0) if wait.isdecimal() else 60.0)
+        raise Again(f"answered {reply.status}", min(float(wait), 86_400.0) if wait.isdecimal() else 60.0)
     if reply.status != 200:
-        raise Unreadable(f"status {reply.status}")
+        raise Unreadable(f"answered {reply.status}")
     return reply.body
 
 
@@ -366,7 +366,7 @@ def _finish(source: HarvestSource, run: HarvestRun, names: set[str] | None) -> N
         back = list(there.exclude(removed_at=None).filter(seen_in=run.pk).values_list("pk", flat=True))
     listed = there.filter(removed_at=None).count()
     if len(gone) > FEW and len(gone) > MOST_GONE * listed:
-        run.error = f"{len(gone)} of {listed} would be gone at once: not believed, nothing was marked"
+        run.error = f"not-believed {len(gone)}/{listed}"
         gone = []
     for chunk, removed in ((gone, now), (back, None)):
         for at in range(0, len(chunk), 500):
@@ -444,6 +444,14 @@ def _check(
     ):
         if value not in choices:
             raise problems.BadSource(field=field, reason="choice", choices=", ".join(filter(None, choices)))
+
+
+def failed(source: str, error: str) -> problems.HarvestFailed:
+    """The trouble of a run (:attr:`HarvestRun.error`): a code, and after it a number if it has one."""
+    code, _, number = error.partition(" ")
+    if f"opendata.harvest.{code}" not in i18n.catalogue():
+        code = error
+    return problems.HarvestFailed(source=source, reason=code, number=number)
 
 
 def told(source: HarvestSource) -> dict[str, Any]:

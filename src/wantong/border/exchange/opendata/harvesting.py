@@ -106,7 +106,7 @@ def ckan_result(body: bytes) -> Any:
     """What is in the envelope. Raises :class:`Unreadable`."""
     told = _json(body)
     if not isinstance(told, dict) or told.get("success") is not True:
-        raise Unreadable("no answer of a CKAN")
+        raise Unreadable("no-ckan")
     return told.get("result")
 
 
@@ -114,7 +114,7 @@ def ckan_packages(body: bytes) -> list[dict[str, Any]]:
     """The packages of a page. Raises :class:`Unreadable`."""
     result = ckan_result(body)
     if not isinstance(result, dict) or not isinstance(result.get("results"), list):
-        raise Unreadable("no page of packages")
+        raise Unreadable("no-page")
     return [package for package in result["results"] if isinstance(package, dict)]
 
 
@@ -122,7 +122,7 @@ def ckan_name_list(body: bytes) -> list[str]:
     """All names. Raises :class:`Unreadable`: a list of no names would have everything gone."""
     result = ckan_result(body)
     if not isinstance(result, list) or not result or not all(isinstance(name, str) for name in result):
-        raise Unreadable("no list of names")
+        raise Unreadable("no-names")
     return result
 
 
@@ -130,7 +130,7 @@ def from_ckan(package: Mapping[str, Any], terms: Terms) -> Found:
     """A package as we tell it. Raises :class:`Unreadable` if it has no name or no title."""
     name, title = _text(package.get("name"), 200), _maps(package, "title", terms)
     if not name or not title:
-        raise Unreadable("a package without name or title")
+        raise Unreadable("nameless")
     organization = package.get("organization") if isinstance(package.get("organization"), Mapping) else {}
     assert isinstance(organization, Mapping)
     told = {str(e.get("key")): e.get("value") for e in _rows(package.get("extras"))} | dict(package)
@@ -207,7 +207,7 @@ def gd_listed(body: bytes) -> list[dict[str, str]]:
     told = _json(body)
     inner = _json(told.get("dataList", "")) if isinstance(told, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("list"), list):
-        raise Unreadable("no page of 开放广东")
+        raise Unreadable("no-page")
     found = []
     for row in inner["list"]:
         if isinstance(row, dict) and (res_id := _text(row.get("resId"), 200)):
@@ -228,7 +228,7 @@ def from_gd(listed: Mapping[str, str], detail_body: bytes, files_body: bytes, te
     detail, files = _json(detail_body), _json(files_body)
     title = _text(detail.get("resTitle"), 300) if isinstance(detail, dict) else ""
     if not title:
-        raise Unreadable("a dataset without title")
+        raise Unreadable("nameless")
     place = listed["id"].replace("/", "_")
     links = []
     for at, file in enumerate(_rows(files)[:MOST_RESOURCES]):
@@ -392,4 +392,4 @@ def _json(body: bytes | str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, TypeError, RecursionError):
-        raise Unreadable("not JSON") from None
+        raise Unreadable("not-json") from None

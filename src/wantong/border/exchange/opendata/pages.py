@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods, require_safe
 
-from wantong.border.exchange.opendata import actions, cite, datastore, describe, searching, services
+from wantong.border.exchange.opendata import actions, cite, datastore, describe, harvest, searching, services
 from wantong.border.exchange.opendata.codes import codes, formula
 from wantong.border.exchange.opendata.models import HarvestSource, OpenDataset, Submission
 from wantong.border.exchange.opendata.problems import BadRecord
@@ -125,7 +125,9 @@ def sources(request: HttpRequest, as_json: bool = False) -> HttpResponse:
             {
                 "name": source.name, "title": source.title, "url": source.url, "kind": source.kind, "count": source.count,
                 "run": run and {
-                    "started_at": run.started_at, "finished_at": run.finished_at, "counts": run.counts, "error": run.error,
+                    "started_at": run.started_at, "finished_at": run.finished_at, "counts": run.counts,
+                    "error": run.error,
+                    "trouble": run.error and harvest.failed(source.name, run.error).said(lang)["reason"],
                     "told": t("opendata.sources.counts", lang, **run.counts),
                 },
             }

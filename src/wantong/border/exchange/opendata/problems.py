@@ -64,10 +64,11 @@ class NameTaken(Problem):
 
 
 class HarvestFailed(Problem):
-    """A catalogue (``source``) could not be read on: ``reason``. What was read before stays."""
+    """A catalogue (``source``) could not be read on: ``reason``, a code. What was read before stays."""
 
     slug: ClassVar[str] = "open-data-harvest"
     status: ClassVar[int] = 502
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "opendata.harvest"}
 
 
 class UnknownSource(Problem):
