@@ -122,8 +122,13 @@ def test_who_may_not_publish_does_not(publish, tmp_path):
     (tmp_path / "x").write_bytes(b"x")
     with pytest.raises(NotAllowed):
         services.publish_dataset(Actor("user:guest"), tmp_path / "x", services.Metadata(title={"en": "x"}))
-    with pytest.raises(BadMetadata):
-        publish(subject_column="nothing")
+    with pytest.raises(BadMetadata) as refused:
+        publish("a b", subject_column="nothing")
+    assert refused.value.params["reason"] == "subject-column"
+    assert [more["reason"] for more in refused.value.params["more"]] == ["id"]
+    assert refused.value.explain("zh-hans")["detail"] == (
+        "subject_column 不是其中的字段；标识不得含空格，最多 200 个字符。未发布任何内容。"
+    )
     assert not Dataset.objects.exists()
 
 
@@ -171,9 +176,9 @@ def test_a_peer_whose_catalogue_is_none(peer, answer, error):
 def test_a_next_page_elsewhere_is_not_followed(peer):
     page = {"@context": CONTEXT, "@id": "c", "@type": "Catalog", "participantId": "hk"}
     peer.script = lambda path, body: (200, page, {"Link": '<http://10.0.0.1/x>; rel="next"'})
-    with pytest.raises(PeerMisbehaves):
+    with pytest.raises(PeerMisbehaves) as refused:
         list(services.request_catalog(peer.participant_id))
-    assert len(peer.received) == 1
+    assert len(peer.received) == 1 and refused.value.params["reason"] == "page-elsewhere"
 
 
 @pytest.mark.parametrize(

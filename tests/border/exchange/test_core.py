@@ -13,6 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from wantong.border.exchange import blobs, catalogue, messages, negotiation, schemas, terms, transfer
 from wantong.border.exchange.machine import CONSUMER, PROVIDER, IllegalTransition, other
+from wantong.border.exchange.problems import BadMetadata, PeerMisbehaves, PeerUnreachable
+from wantong.ground import i18n
+from wantong.ground.http import fetch
 
 EXAMPLES = sorted((Path(__file__).parent / "data" / "dsp-2025-1").rglob("*.json"))
 
@@ -250,7 +253,19 @@ def test_more_constraints_never_widen(extra):
     {"offers": [{"@id": "x"}]}, {"offers": [{**OFFER, "target": "urn:d"}]}, {"fields": [{"name": str(n)} for n in range(2001)]},
 ])  # fmt: skip
 def test_metadata_that_cannot_be_is_named(bad):
-    assert catalogue.Metadata(**{"title": {"en": "T"}, **bad}).faults()
+    faults = catalogue.Metadata(**{"title": {"en": "T"}, **bad}).faults()
+    assert faults
+    for problem in (BadMetadata(**fault) for fault in faults):
+        said = {problem.said(lang)["reason"] for lang in i18n.LANGUAGES}
+        assert len(said) > 2 and not any("{" in words for words in said if "told" not in problem.params)
+
+
+@pytest.mark.parametrize("problem", [PeerMisbehaves, PeerUnreachable])
+def test_every_exchange_that_came_to_nothing_has_its_words(problem):
+    for reason in fetch.REASONS:
+        made = problem(peer="hk", reason=reason, cause="ConnectError", most=7)
+        said = {made.said(lang)["reason"] for lang in i18n.LANGUAGES}
+        assert len(said) == len(i18n.LANGUAGES) and not any("{" in words for words in said)
 
 
 def test_good_metadata_has_no_faults():

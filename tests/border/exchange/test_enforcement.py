@@ -155,9 +155,10 @@ def test_we_do_not_ask_for_what_we_cannot_keep(peer):
 
 
 def test_what_is_recorded_of_a_participant_is_of_the_lists_and_logged(peer, node):
-    for place, kinds in (("MO", []), ("Atlantis", []), ("HK", ["wizard"])):
-        with pytest.raises(BadStanding):
+    for place, kinds, why in (("MO", [], "place"), ("Atlantis", [], "place"), ("HK", ["wizard"], "kind")):
+        with pytest.raises(BadStanding) as refused:
             services.record_standing(OFFICER, peer.participant_id, place, kinds)
+        assert refused.value.params["reason"] == why
     with pytest.raises(services.trust.UnknownPeer):
         services.record_standing(OFFICER, "nobody.example", "HK", [])
     services.record_standing(OFFICER, node.participant_id, "440400", ["public-hospital"])

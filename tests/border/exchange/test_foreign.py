@@ -161,25 +161,27 @@ def test_a_connector_is_introduced_by_the_versions_it_tells(make_peer, settings)
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        (200, versions(("v0.8", "/"))),
-        (404, {}),
-        (200, b"<html>"),
-        (200, {"protocolVersions": "2025-1"}),
-        (200, []),
-        (302, {}),
+        ((200, versions(("v0.8", "/"))), "other-version"),
+        ((404, {}), "no-versions"),
+        ((200, b"<html>"), "no-versions"),
+        ((200, {"protocolVersions": "2025-1"}), "no-versions"),
+        ((200, []), "no-versions"),
+        ((302, {}), "no-versions"),
     ],
 )
-def test_who_does_not_speak_our_version_is_not_introduced(peer, answer):
+def test_who_does_not_speak_our_version_is_not_introduced(peer, answer, why):
     peer.script = lambda path, body: answer
-    with pytest.raises(PeerMisbehaves):
+    with pytest.raises(PeerMisbehaves) as refused:
         discovery.protocol_url("edc.example", peer.url)
+    assert refused.value.params["reason"] == why
 
 
 def test_who_does_not_answer_is_not_introduced():
-    with pytest.raises(PeerUnreachable):
+    with pytest.raises(PeerUnreachable) as refused:
         discovery.protocol_url("edc.example", "http://127.0.0.1:9")
+    assert refused.value.params["reason"] == "unreachable" and "ConnectError" in str(refused.value)
 
 
 # --- the data address -------------------------------------------------------------------------------------------

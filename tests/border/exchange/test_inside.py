@@ -42,7 +42,7 @@ def test_a_message_is_not_sent_inside_and_waits_for_the_operator(named):
     outbox.run_due()
     assert named.received == []
     event = Event.objects.get(topic="dsp.send")
-    assert event.state == State.DUE and "NotPermitted" in event.last_error
+    assert event.state == State.DUE and "may call" in event.last_error
     named.row.networks = ["127.0.0.0/8"]
     named.row.save()
     Event.objects.update(available_at=timezone.now())

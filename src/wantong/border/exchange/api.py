@@ -101,7 +101,7 @@ def publish(
     try:
         said = Metadata(**json.loads(metadata))
     except (ValueError, TypeError) as error:
-        raise BadMetadata(reason=str(error)[:300]) from None
+        raise BadMetadata(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from None
     if not said.filename:
         said = replace(said, filename=file.name or "data")
     with laid_down(file) as path:

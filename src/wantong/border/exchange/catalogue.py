@@ -10,6 +10,7 @@ from wantong.border.exchange import messages, terms
 from wantong.border.exchange.schemas import InvalidMessage, check
 from wantong.ground.i18n import LANG_ATTRIBUTE, LANGUAGES
 
+LONGEST_ID = 200
 LONGEST_TEXT = 5000
 MOST_FIELDS = 2000
 MOST_THEMES = 100
@@ -44,37 +45,34 @@ class Metadata:
     subject_column: str = ""
     offers: Sequence[Mapping[str, Any]] = ()
 
-    def faults(self) -> list[str]:
-        """What cannot be so, in English for developers; empty if all is well."""
-        found = []
+    def faults(self) -> list[dict[str, Any]]:
+        """What cannot be so, each as the params of a :class:`~.problems.BadMetadata`; empty if all is well."""
+        found: list[dict[str, Any]] = []
         for name in ("title", "description", "publisher"):
             texts = getattr(self, name)
             if not isinstance(texts, Mapping) or not set(texts) <= set(LANGUAGES):
-                found.append(f"{name} must be a map of {', '.join(LANGUAGES)}")
+                found.append({"reason": "language-map", "field": name, "choices": ", ".join(LANGUAGES)})
             elif not all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in texts.values()):
-                found.append(
-                    f"{name} holds something that is not a text of at most {LONGEST_TEXT} characters"
-                )
+                found.append({"reason": "text", "field": name, "most": LONGEST_TEXT})
         if not found and not any(self.title.values()):
-            found.append("title is empty in every language")
+            found.append({"reason": "no-title"})
         if len(self.fields) > MOST_FIELDS:
-            found.append(f"more than {MOST_FIELDS} fields")
+            found.append({"reason": "fields", "most": MOST_FIELDS})
         names = [column.get("name") for column in self.fields if isinstance(column, Mapping)]
-        if len(names) < len(self.fields) or not all(isinstance(name, str) and name for name in names):
-            found.append("every field needs a name")
-        elif len(set(names)) < len(names):
-            found.append("two fields have one name")
+        named = [name for name in names if isinstance(name, str) and name]
+        if len(set(named)) < len(self.fields):
+            found.append({"reason": "field-names"})
         elif self.subject_column and self.subject_column not in names:
-            found.append("subject_column is not one of the fields")
-        if len(self.id) > 200 or any(ord(char) <= 32 for char in self.id):
-            found.append("id must be an identifier without spaces, at most 200 characters")
+            found.append({"reason": "subject-column"})
+        if len(self.id) > LONGEST_ID or any(ord(char) <= 32 for char in self.id):
+            found.append({"reason": "id", "most": LONGEST_ID})
         if not 3 <= len(self.media_type) <= 120 or "/" not in self.media_type:
-            found.append("media_type must be one, such as text/csv")
+            found.append({"reason": "media-type"})
         for offered in self.offers:
             try:
                 check(offered, "Offer")
             except InvalidMessage as error:
-                found.append(f"an offer is not one: {error.reasons[0]}")
+                found.append({"reason": "not-an-offer", "told": error.reasons[0]})
         return found
 
 

@@ -25,14 +25,14 @@ def protocol_url(peer: str, url: str, networks: Sequence[str] = ()) -> str:
         with Fetcher(reach=Reach.of((url,), networks)) as http:
             reply = http.get(f"{url.rstrip('/')}/.well-known/dspace-version", limit=LARGEST, deadline=TIMEOUT)
     except FetchFailed as failure:
-        raise PeerUnreachable(peer=peer, reason=failure.cause or failure.reason) from None
+        raise PeerUnreachable(peer=peer, reason=failure.reason, cause=failure.cause, most=LARGEST) from None
     try:
         told: dict[str, Any] = json.loads(reply.body) if reply.status == 200 else {}
         schemas.check(told, "Version")
     except (ValueError, RecursionError, schemas.InvalidMessage):
-        raise PeerMisbehaves(peer=peer, reason=f"it tells no versions (answered {reply.status})") from None
+        raise PeerMisbehaves(peer=peer, reason="no-versions", answer=reply.status) from None
     for version in told["protocolVersions"]:
         if version["version"] == messages.VERSION and version.get("binding", "HTTPS") == "HTTPS":
             return f"{url.rstrip('/')}/{str(version['path']).strip('/')}"
     known = ", ".join(str(version["version"]) for version in told["protocolVersions"])
-    raise PeerMisbehaves(peer=peer, reason=f"it speaks {known[:200]}, not {messages.VERSION}")
+    raise PeerMisbehaves(peer=peer, reason="other-version", known=known[:200], version=messages.VERSION)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -42,10 +42,11 @@ LARGEST = 64 << 10
 
 
 class BadRequest(Problem):
-    """The body is not what this address takes; ``reason`` says why."""
+    """The body is not what this address takes: ``reason``, a stable code."""
 
     slug = "bad-extension-request"
     status = 400
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "exchange.bad-request"}
 
 
 # --- asked ------------------------------------------------------------------------------------------------------
@@ -83,9 +84,9 @@ def shared(request: HttpRequest) -> HttpResponse:
     try:
         since = datetime.fromisoformat(request.GET.get("since", ""))
     except ValueError:
-        raise BadRequest(reason="since must be a time") from None
+        raise BadRequest(reason="since") from None
     if since.tzinfo is None:
-        raise BadRequest(reason="since needs a time zone")
+        raise BadRequest(reason="since")
     return JsonResponse(reconciling.told(caller.peer, since, request.GET.get("after", "")))
 
 
@@ -104,7 +105,7 @@ def obligations(request: HttpRequest) -> HttpResponse:
     caller, body = incoming(request, "POST")
     duty = json_object(body)
     if duty.get("@type") != "WithdrawalObligation" or not isinstance(duty.get("subject"), str):
-        raise BadRequest(reason="only a WithdrawalObligation with a subject is known")
+        raise BadRequest(reason="duty")
     process = Transfer.objects.filter(
         peer=caller.peer, role=CONSUMER, counterpart_pid=str(duty.get("providerPid", ""))
     ).first()
@@ -211,10 +212,10 @@ def collect_receipts(pid: str) -> bool:
 def incoming(request: HttpRequest, method: str) -> tuple[Caller, bytes]:
     """Who sent it, proven, and the body. Raises :class:`BadRequest`, Unauthenticated."""
     if request.method != method:
-        raise BadRequest(reason=f"use {method}")
+        raise BadRequest(reason="method", method=method)
     body = read_body(request, LARGEST)
     if body is None:
-        raise BadRequest(reason=f"at most {LARGEST} bytes")
+        raise BadRequest(reason="too-large", most=LARGEST)
     return caller_of(request, body), body
 
 
@@ -230,7 +231,7 @@ def json_object(body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadRequest(reason="not JSON") from None
+        raise BadRequest(reason="not-json") from None
     if not isinstance(found, Mapping):
-        raise BadRequest(reason="not a JSON object")
+        raise BadRequest(reason="not-object")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -18,10 +18,23 @@ class UnknownDataset(Problem):
 
 
 class BadMetadata(Problem):
-    """What was said about a dataset cannot be; ``reason`` says what."""
+    """What was said about a dataset cannot be: ``reason``, a stable code; ``more`` are further ones with params."""
 
     slug: ClassVar[str] = "bad-metadata"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "exchange.bad-metadata"}
+
+    @classmethod
+    def of(cls, faults: Sequence[Mapping[str, Any]]) -> BadMetadata:
+        """With everything that is wrong, each the params of one reason."""
+        return cls(**faults[0], **({"more": list(faults[1:])} if faults[1:] else {}))
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        told = super().said(lang)
+        if "more" not in self.params:
+            return told
+        more = [BadMetadata(**fault).said(lang)["reason"] for fault in self.params["more"]]
+        return {**told, "reason": ("；" if lang.startswith("zh") else "; ").join([told["reason"], *more])}
 
 
 class DatasetTaken(Problem):
@@ -53,10 +66,11 @@ class NotNow(Problem):
 
 
 class PeerUnreachable(Problem):
-    """``peer`` does not answer, or not in time."""
+    """``peer`` does not answer, or not in time: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "peer-unreachable"
     status: ClassVar[int] = 502
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "exchange.peer"}
 
 
 class PeerRefused(Problem):
@@ -67,10 +81,11 @@ class PeerRefused(Problem):
 
 
 class PeerMisbehaves(Problem):
-    """``peer`` answered with something that the protocol does not allow; ``reason`` says what."""
+    """``peer`` answered with something that the protocol does not allow: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "peer-misbehaves"
     status: ClassVar[int] = 502
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "exchange.peer"}
 
 
 class TermsNotUnderstood(Problem):
@@ -103,10 +118,11 @@ class TermsUnmet(Problem):
 
 
 class BadStanding(Problem):
-    """What was recorded of a participant cannot be; ``reason`` says what."""
+    """What was recorded of a participant cannot be: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-standing"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "exchange.bad-standing"}
 
 
 def _plain(value: object) -> Any:

@@ -252,14 +252,14 @@ def _ask(peer: Peer, since: datetime) -> Iterator[Mapping[str, Any]]:
         answer = wire.call(peer, "GET", f"{peer.url.rstrip('/')}/wantong/processes?{query}")
         page = answer.json()
         if not answer.ok or not isinstance(page, dict) or not isinstance(page.get("processes"), list):
-            raise PeerUnreachable(peer=peer.participant_id, reason=f"answered {answer.status}")
+            raise PeerUnreachable(peer=peer.participant_id, reason="answered", answer=answer.status)
         for entry in page["processes"]:
             if _is_entry(entry):
                 yield entry
         after = page.get("next", "")
         if not isinstance(after, str) or not after:
             return
-    raise PeerMisbehaves(peer=peer.participant_id, reason="the list of processes does not end")
+    raise PeerMisbehaves(peer=peer.participant_id, reason="endless", most=MOST_PAGES)
 
 
 def _is_entry(entry: Any) -> bool:
@@ -281,7 +281,7 @@ def _ask_about(peer: Peer, family: str, pid: str) -> None:
     answer = wire.call(peer, "GET", f"{process.address.rstrip('/')}/{family}/{process.counterpart_pid}")
     state = (answer.json() or {}).get("state") if answer.ok and isinstance(answer.json(), dict) else None
     if answer.status >= 500 or (answer.ok and state not in FAMILIES[family].machine.states):
-        raise PeerUnreachable(peer=peer.participant_id, reason=f"answered {answer.status}")
+        raise PeerUnreachable(peer=peer.participant_id, reason="answered", answer=answer.status)
     with transaction.atomic():
         found = lock(FAMILIES[family].model, pid)
         assert found is not None

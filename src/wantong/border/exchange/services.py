@@ -75,7 +75,7 @@ def publish_dataset(actor: Actor, path: Path, metadata: Metadata) -> Dataset:
     """
     require(actor, "declarer", "approver", "operator")
     if faults := metadata.faults():
-        raise BadMetadata(reason="; ".join(faults)[:1000])
+        raise BadMetadata.of(faults[:10])
     for offered in metadata.offers:
         enforcement.check_understood(offered)
     with path.open("rb") as file:
@@ -175,23 +175,23 @@ def request_catalog(
     peer = trust.peer(participant_id)
     url = f"{address_of(peer)}/catalog/request"
     question = {"@context": [messages.CONTEXT], "@type": "CatalogRequestMessage"}
-    until = time.monotonic() + within if within is not None else math.inf
+    until, size = time.monotonic() + within if within is not None else math.inf, 0
     for _ in range(MOST_PAGES):
         left = min(until - time.monotonic(), wire.TOTAL_TIMEOUT)
         if left <= 0:
-            raise PeerUnreachable(peer=participant_id, reason="the catalogue did not end in time")
+            raise PeerUnreachable(peer=participant_id, reason="slow")
         answer = wire.call(peer, "POST", url, question, within=left)
-        largest -= len(answer.body)
-        if largest < 0:
-            raise PeerMisbehaves(peer=participant_id, reason="the catalogue is too large")
+        size += len(answer.body)
+        if size > largest:
+            raise PeerMisbehaves(peer=participant_id, reason="too-large", most=largest)
         for entry in _checked(participant_id, answer, "Catalog").get("dataset", ()):
             yield catalogue.read(entry)
         if "next" not in answer.links:
             return
         url = urljoin(url, answer.links["next"])
         if not url.startswith(peer.url.rstrip("/") + "/"):
-            raise PeerMisbehaves(peer=participant_id, reason="the next page is on another node")
-    raise PeerMisbehaves(peer=participant_id, reason=f"the catalogue has more than {MOST_PAGES} pages")
+            raise PeerMisbehaves(peer=participant_id, reason="page-elsewhere")
+    raise PeerMisbehaves(peer=participant_id, reason="endless", most=MOST_PAGES)
 
 
 def request_dataset(
@@ -227,12 +227,12 @@ def negotiate(
     offered = told["offers"][0] if offer is None else offer
     try:
         asked = terms.request(offered, dataset_id, purpose, fields)
-    except (KeyError, TypeError, ValueError):
-        raise BadMetadata(reason="not an offer") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadMetadata(reason="not-an-offer", told=type(error).__name__) from None
     try:
         schemas.check(asked, "MessageOffer")
     except schemas.InvalidMessage as error:
-        raise BadMetadata(reason=f"not an offer: {error.reasons[0]}") from None
+        raise BadMetadata(reason="not-an-offer", told=error.reasons[0]) from None
     enforcement.check_request(dataset_id, asked)
     begin()  # the peer has been asked: nobody is waited for while we write
     with transaction.atomic():
@@ -318,9 +318,9 @@ def record_standing(actor: Actor, participant_id: str, place: str, kinds: Sequen
     trees = vocabulary.load().trees
     code = trees["places"].code(place)
     if trees["places"].lies_in(code, enforcement.PLACES[jurisdiction]) is not True:
-        raise BadStanding(reason=f"{place[:40]} is no place within {enforcement.PLACES[jurisdiction]}")
+        raise BadStanding(reason="place", place=place[:40], within=enforcement.PLACES[jurisdiction])
     if strange := [kind for kind in kinds if kind not in trees["receivers"].broader]:
-        raise BadStanding(reason=f"{str(strange[0])[:40]} is no kind of body")
+        raise BadStanding(reason="kind", kind=str(strange[0])[:40])
     with transaction.atomic():
         row, _ = Standing.objects.update_or_create(
             participant_id=participant_id,
@@ -397,4 +397,6 @@ def _checked(participant_id: str, answer: wire.Answer, kind: str) -> dict[str, A
     try:
         return schemas.parse(answer.body, kind)
     except schemas.InvalidMessage as error:
-        raise PeerMisbehaves(peer=participant_id, reason=error.reasons[0]) from None
+        raise PeerMisbehaves(
+            peer=participant_id, reason="invalid", kind=kind, told=error.reasons[0]
+        ) from None

@@ -79,13 +79,11 @@ def call(
             method, url, body, headers=headers, limit=LARGEST_ANSWER, deadline=within
         )
     except FetchFailed as failure:
-        if failure.reason == "too-large":
-            why = f"the answer is larger than {LARGEST_ANSWER} bytes"
-            raise PeerMisbehaves(peer=peer.participant_id, reason=why) from None
-        if failure.reason == "address":
-            raise PeerMisbehaves(peer=peer.participant_id, reason=failure.cause) from None
-        # also a peer that was killed in the middle of its answer: it will be asked again
-        raise PeerUnreachable(peer=peer.participant_id, reason=failure.cause) from None
+        # unreachable is also a peer that was killed in the middle of its answer: it will be asked again
+        kind = PeerMisbehaves if failure.reason in ("too-large", "address") else PeerUnreachable
+        raise kind(
+            peer=peer.participant_id, reason=failure.reason, cause=failure.cause, most=LARGEST_ANSWER
+        ) from None
     told = httpx.Response(reply.status, headers=reply.headers)
     links = {name: link["url"] for name, link in told.links.items() if name and "url" in link}
     after = seconds_to_wait(reply.headers.get("retry-after"), datetime.now(UTC))

@@ -100,11 +100,14 @@ def test_what_is_not_answered_is_logged_too(plane):
 def test_who_may_not_ask_and_what_is_no_question(plane):
     with pytest.raises(NotAllowed):
         ask(actor=Actor("user:aud", "Aud", frozenset({"auditor"})))
-    for more in ({"case": " "}, {"reason": ""}, {"fields": []}, {"fields": ["salary"]}, {"case": "x" * 201}):
-        with pytest.raises(BadQuestion):
+    for more, why in (({"case": " "}, "text"), ({"reason": ""}, "text"), ({"case": "x" * 201}, "text"),
+                      ({"fields": []}, "not-agreed"), ({"fields": ["salary"]}, "not-agreed")):  # fmt: skip
+        with pytest.raises(BadQuestion) as refused:
             ask(**more)
-    with pytest.raises(BadQuestion):
+        assert refused.value.params["reason"] == why
+    with pytest.raises(BadQuestion) as refused:
         ask(" -- ")
+    assert refused.value.params["reason"] == "no-number"
     with pytest.raises(NoService):
         services.ask(OFFICIAL, "another", "P1", **ASKED)
     assert not Question.objects.exists(), "nothing was asked"
@@ -131,8 +134,9 @@ def test_a_data_plane_whose_name_leads_inside_is_not_called(plane, peer, monkeyp
     peer.row.save()
     address = messages.data_address(f"{peer.row.data_url}/query/{TRANSFER}", "token")
     Transfer.objects.update(data_address=address)
-    with pytest.raises(PeerMisbehaves, match="NotPermitted"):
+    with pytest.raises(PeerMisbehaves) as refused:
         ask()
+    assert refused.value.params["reason"] == "forbidden"
     assert Question.objects.get().outcome == "peer-misbehaves", "noted before, settled after"
 
 

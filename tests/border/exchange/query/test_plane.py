@@ -170,7 +170,8 @@ def test_a_question_has_bounds(node):
         said = client.post(
             f"/query/{TRANSFER}", content=b"{", headers={**bearer, "Accept-Language": "zh-HK,zh;q=0.9"}
         )
-        assert "查詢請求有誤" in said.json()["title"]
+        assert "查詢請求有誤" in said.json()["title"] and said.json()["reason"] == "not-json"
+        assert said.json()["detail"] == "不是 JSON。未進行任何查詢。"
     assert not entries(node)
 
 

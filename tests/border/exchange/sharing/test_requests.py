@@ -20,6 +20,8 @@ from wantong.border.exchange.sharing import contract, crossing, directory, pictu
 from wantong.border.exchange.sharing.ledger import fold_of, get
 from wantong.border.exchange.sharing.models import Action, Fetch, Request
 from wantong.border.exchange.sharing.problems import (
+    BadBody,
+    BadListing,
     BadWish,
     NotAMember,
     NotGranted,
@@ -32,6 +34,7 @@ from wantong.border.gate.declarations import outgoing
 from wantong.border.gate.whitelist.models import WhitelistItem
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import NotAllowed
+from wantong.ground.i18n import LANGUAGES
 from wantong.ground.log.models import LogEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,7 +201,7 @@ def test_a_refusal_has_a_code_of_the_list_and_words(peer, listed, drain):
     listed("conditional")
     other = Other(peer)
     other.ask()
-    with pytest.raises(BadWish):
+    with pytest.raises(BadWish, match=r"code: it must be one of .*more_than_needed"):
         services.refuse(HO, other.request, "because", "no")
     with pytest.raises(BadWish):
         services.refuse(HO, other.request, "unknown_dataset", "only the node itself says that")
@@ -247,6 +250,7 @@ def test_a_message_that_cannot_be_changes_nothing(peer, listed):
         }  # fmt: skip
         answer = peer.call("POST", "/wantong/sharing", whole | broken)
         assert answer.status_code in (400, 409), broken
+        assert "{" not in answer.json()["detail"], broken
     assert not Request.objects.exists()
 
 
@@ -421,8 +425,9 @@ def test_asking_again_with_the_same_id_asks_once(peer, bodies, drain):
     same = {"dataset_id": "urn:hk:buses", "body": "gd-hrss", "owner": peer.participant_id, "request_id": name}
     first = services.ask(WU, wish(), **same)
     assert services.ask(WU, wish(), **same).id == first.id
-    with pytest.raises(BadWish):
+    with pytest.raises(BadWish) as refused:
         services.ask(WU, wish(purpose="other"), **same)
+    assert refused.value.params == {"field": "request_id", "reason": "taken"}
     drain()
     assert len([p for p, _ in peer.received if p == "/wantong/sharing"]) == 1
 
@@ -436,8 +441,11 @@ WRONG = (
 
 def test_a_wish_that_cannot_be_is_not_stored(bodies):
     for wrong in WRONG:
-        with pytest.raises(BadWish):
+        with pytest.raises(BadWish) as refused:
             services.ask(WU, wish(**wrong), dataset_id="d", body="gd-hrss")
+        told = refused.value
+        assert told.params["field"] == next(iter(wrong)) and "{" not in told.explain("pt")["detail"]
+        assert told.said("zh-hant")["reason"] != told.params["reason"]
     assert not Request.objects.exists()
 
 
@@ -457,6 +465,36 @@ def test_what_is_no_text_reaches_no_database(listed):
     ):
         answer = who.post(f"/api/sharing/{path}", body, content_type="application/json")
         assert 400 <= answer.status_code < 500, (path, answer.content)
+
+
+@pytest.mark.parametrize(("said", "field", "reason"), [
+    ({"sharing": "perhaps"}, "sharing", "choice"), ({"sharing": "none"}, "ground", "no-ground"),
+    ({"key": ["driver"]}, "key", "not-fields"), ({"masks": {"driver": "keep"}}, "masks", "not-fields"),
+    ({"masks": {"day": "paint"}}, "masks", "choice"), ({"unit": {"fr": "x"}}, "unit", "language-map"),
+    ({"ground": {"en": "a\x00"}}, "ground", "bad-text"),
+])  # fmt: skip
+def test_an_entry_that_cannot_be_is_named(listed, said, field, reason):
+    listed()
+    entry = {"body": "gd-stats", "sharing": "conditional", "ground": {"en": "x"}, **said}
+    if reason == "no-ground":
+        entry["ground"] = {}
+    with pytest.raises(BadListing) as refused:
+        directory.enter(CHAN, DATASET, **entry)
+    assert (refused.value.params["field"], refused.value.params["reason"]) == (field, reason)
+    for lang in LANGUAGES:
+        told = refused.value.said(lang)["reason"]
+        assert told != reason and "{" not in told
+
+
+@pytest.mark.parametrize(("code", "name", "field", "reason"), [
+    ("X Y", {"en": "x"}, "code", "code"), ("x-y", {}, "name", "empty"),
+    ("x-y", {"en": "x" * 2001}, "name", "language-map"),
+])  # fmt: skip
+def test_a_body_that_cannot_be_is_named(node, code, name, field, reason):
+    with pytest.raises(BadBody) as refused:
+        directory.add_body(CHIEF, code, name)
+    assert (refused.value.params["field"], refused.value.params["reason"]) == (field, reason)
+    assert "{" not in refused.value.explain("zh-hant")["detail"]
 
 
 def test_who_does_not_act_for_a_body_does_not_ask_in_its_name(bodies):

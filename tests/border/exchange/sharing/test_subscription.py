@@ -136,8 +136,9 @@ def test_the_same_content_is_no_new_version(subscribed, version):
 
 
 def test_a_version_with_other_columns_or_of_somebody_else_is_not_taken(subscribed, version, tmp_path):
-    with pytest.raises(BadListing):
+    with pytest.raises(BadListing) as refused:
         version(b"day,arrivals,driver\n2026-01-01,1,x\n")
+    assert refused.value.params == {"field": "file", "reason": "other-columns", "columns": "driver"}
     path = tmp_path / "w.csv"
     path.write_bytes(CSV)
     with pytest.raises(NotAMember):
@@ -148,7 +149,7 @@ def test_persons_do_not_come_in_by_a_new_version_of_what_is_unconditional(listed
     from tests.border.gate import scene
 
     listed()
-    with pytest.raises(BadListing):
+    with pytest.raises(BadListing, match="never shared unconditionally"):
         version(b"day,arrivals\n" + "".join(f"{scene.resident(n)},1\n" for n in range(30)).encode())
 
 

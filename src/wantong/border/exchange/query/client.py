@@ -33,6 +33,8 @@ _KNOWN: Final = {
     for kind in vars(problems).values()
     if isinstance(kind, type) and issubclass(kind, Problem) and kind is not Problem
 }
+_PARAMS: Final = {"reason": str, "names": str, "most": int, "retry_after": int, "limit": int}
+"""What is taken over of another node's problem, and as what."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,10 @@ def ask(
                 "POST", endpoint, body, headers=headers, limit=LARGEST, deadline=left
             )
         except FetchFailed as failure:
-            if failure.reason in ("too-large", "address", "forbidden"):
-                raise PeerMisbehaves(peer=peer, reason=failure.cause or failure.reason) from None
-            raise PeerUnreachable(peer=peer, reason=failure.cause) from None
+            theirs = failure.reason in ("too-large", "address", "forbidden")
+            raise (PeerMisbehaves if theirs else PeerUnreachable)(
+                peer=peer, reason=failure.reason, cause=failure.cause, most=LARGEST
+            ) from None
         if (wait := _sent_away(reply)) is None:
             break
         if time.monotonic() + wait >= until:
@@ -89,7 +92,7 @@ def ask(
     if reply.status != 200:
         raise _problem(reply.status, told, logged, peer)
     if not logged or not _is_answer(told, fields):
-        raise PeerMisbehaves(peer=peer, reason="the answer is not one to what was asked")
+        raise PeerMisbehaves(peer=peer, reason="not-an-answer")
     return Answer(told["records"], entry, salt, reply.body)
 
 
@@ -139,7 +142,7 @@ def _problem(status: int, told: Any, logged: dict[str, str], peer: str) -> Probl
     if kind not in _KNOWN:
         return PeerRefused(peer=peer, answer=status, reason=kind[:60])
     extra: dict[str, Any] = dict(logged)
-    for name, expected in (("reason", str), ("retry_after", int), ("limit", int)):
+    for name, expected in _PARAMS.items():
         value = told.get(name)
         if isinstance(value, expected) and not isinstance(value, bool):
             extra[name] = value[:200] if isinstance(value, str) else value

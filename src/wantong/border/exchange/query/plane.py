@@ -372,9 +372,9 @@ class _Service:
         except KeyError:
             pass
         except TypeError:  # something in it is no text, nor anything that could be a key
-            raise BadQuestion(reason="fields is not a list of names") from None
+            raise BadQuestion(reason="fields") from None
         if not all(type(name) is str for name in asked) or len(set(asked)) != len(asked):
-            raise BadQuestion(reason="fields is not a list of different names")
+            raise BadQuestion(reason="fields")
         cut = records.Cut(self.columns, asked) if set(asked) <= set(self.columns) else None
         if len(self._cuts) >= _MOST_CUTS:
             self._cuts.clear()
@@ -503,7 +503,7 @@ async def _rest(message: Message, receive: Receive) -> bytes:
                 if len(body) > LARGEST:
                     raise TooLarge(limit=LARGEST)
     except TimeoutError:
-        raise BadQuestion(reason="it did not come in time") from None
+        raise BadQuestion(reason="slow") from None
     return bytes(body)
 
 
@@ -515,9 +515,9 @@ def _question(body: bytes) -> tuple[str, str, str, tuple[str, ...], str]:
     try:
         question = json.loads(body.decode())
     except (ValueError, RecursionError):
-        raise BadQuestion(reason="it is not JSON") from None
+        raise BadQuestion(reason="not-json") from None
     if type(question) is not dict or question.keys() != _NAMES:
-        raise BadQuestion(reason=f"it is not an object of {', '.join(sorted(_NAMES))}")
+        raise BadQuestion(reason="members", names=", ".join(sorted(_NAMES)))
     subject, case, purpose, call = (
         question["subject"],
         question["case"],
@@ -531,16 +531,14 @@ def _question(body: bytes) -> tuple[str, str, str, tuple[str, ...], str]:
         and 0 < len(purpose) <= LONGEST
         and (subject + case + purpose).isprintable()
     ):
-        raise BadQuestion(
-            reason=f"subject, case, purpose and call must be texts of 1 to {LONGEST} printable characters"
-        )
+        raise BadQuestion(reason="text", names="subject, case, purpose, call", most=LONGEST)
     if len(call) == 36:
         call = call.replace("-", "")
     if not _CALL.fullmatch(call):
-        raise BadQuestion(reason="call is not a UUID of version 7")
+        raise BadQuestion(reason="call")
     fields = question["fields"]
     if type(fields) is not list or not 0 < len(fields) <= 200:
-        raise BadQuestion(reason="fields is not a list of names")
+        raise BadQuestion(reason="fields")
     return subject, case, purpose, tuple(fields), call
 
 

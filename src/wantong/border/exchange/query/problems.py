@@ -6,16 +6,18 @@ consent" and "not in force yet" are all :class:`NoRecord`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
 
 
 class BadQuestion(Problem):
-    """The question is not one: ``reason`` says why."""
+    """The question is not one: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "query-bad-question"
     status: ClassVar[int] = 400
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "query.bad-question"}
 
 
 class TokenRefused(Problem):

@@ -256,13 +256,13 @@ def ask(
     wanted = tuple(dict.fromkeys(name.strip() for name in fields if name.strip()))
     for name, value, most in (("subject", subject, 200), ("case", case, 200), ("reason", reason, 2000)):
         if not value.strip() or len(value) > most or "\x00" in value:
-            raise BadQuestion(reason=f"{name} is not a text of 1 to {most} characters")
+            raise BadQuestion(reason="text", names=name, most=most)
     agreed = terms.fields_of(process.agreement.policy)
     if not wanted or (agreed and not set(wanted) <= set(agreed)):
-        raise BadQuestion(reason="fields are not those of the agreement")
+        raise BadQuestion(reason="not-agreed")
     person = consent.commitments([subject]).get(subject)
     if person is None:
-        raise BadQuestion(reason="subject is no number of anybody")
+        raise BadQuestion(reason="no-number")
     purpose = terms.purpose_of(process.agreement.policy) or importing.NO_PURPOSE
     question = _note(actor, process, person, case.strip(), reason.strip(), wanted, purpose)
     try:
@@ -282,9 +282,7 @@ def _ask(process: Transfer, subject: str, case: str, purpose: str, wanted: tuple
         endpoint, token = messages.endpoint_of(process.data_address or {})
         within = process.peer.data_url.rstrip("/")
         if not endpoint.startswith(within + "/"):
-            raise PeerMisbehaves(
-                peer=process.peer.participant_id, reason="the data address is not at its data plane"
-            )
+            raise PeerMisbehaves(peer=process.peer.participant_id, reason="data-elsewhere")
         try:
             return client.ask(
                 endpoint,

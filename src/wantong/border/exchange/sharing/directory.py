@@ -54,7 +54,7 @@ def add_body(actor: Actor, code: str, name: Mapping[str, str]) -> Body:
     """A public body of this node, or a new name for one. Raises NotAllowed, BadBody."""
     require(actor, *KEEPERS)
     if not CODE.fullmatch(code):
-        raise BadBody(reason="a code is small letters, digits, dots and hyphens, 2 to 80 of them")
+        raise BadBody(field="code", reason="code")
     _texts("name", name, BadBody)
     body, _ = Body.objects.update_or_create(code=code, defaults={"name": dict(name)})
     return body
@@ -65,7 +65,7 @@ def add_member(actor: Actor, code: str, who: str) -> Member:
     """Let the operator ``who`` (``user:<name>``) act for a body. Raises NotAllowed, UnknownBody, BadBody."""
     require(actor, *KEEPERS)
     if not who.startswith("user:") or not 5 < len(who) <= 200 or not who.isprintable():
-        raise BadBody(reason="a member is user:<name>")
+        raise BadBody(field="actor", reason="member")
     made, new = Member.objects.get_or_create(body=body(code), actor=who)
     if new:
         log.record(
@@ -131,20 +131,20 @@ def enter(
         raise UnknownDataset(dataset=dataset_id[:200])
     known = Listing.objects.filter(dataset=dataset).first()
     if known is not None and known.body_id != owner.code:
-        raise BadListing(reason="another body has this dataset in the directory")
+        raise BadListing(field="dataset_id", reason="other-body")
     columns = [str(column["name"]) for column in dataset.fields]
     faults = _faults(sharing, ground or {}, key, masks or {}, columns)
     if dataset.is_open and sharing != codes.UNCONDITIONAL:
-        faults.append("the dataset is open: any recognised node may have it without asking")
+        faults.append({"field": "sharing", "reason": "open"})
     if faults:
-        raise BadListing(reason=faults[0])
+        raise BadListing(**faults[0])
     for name, texts in (("unit", unit), ("ground", ground)):
         _texts(name, texts or {}, BadListing, empty=True)
     path = blobs.path(config.current().blobs, dataset.sha256)
     found = _findings(path, columns, dataset.media_type)
     rule = codes.type_of(sharing)
     if not rule["personal"] and (dataset.subject_column or any(f.about == "person" for f in found)):
-        raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
+        raise BadListing(field="sharing", reason="personal")
     measured = _measure(path, dataset.fields, found, dataset.media_type)
     begin()  # the data has been read
     with transaction.atomic():
@@ -445,12 +445,11 @@ def _examined(actor: Actor, dataset_id: str, path: Path) -> tuple[Listing, list[
     columns = [str(column["name"]) for column in dataset.fields]
     header = deliverable.header(path, dataset.media_type)
     if set(header) != set(columns):
-        raise BadListing(
-            reason=f"its columns are not those of the dataset: {', '.join(sorted(set(header) ^ set(columns)))[:300]}"
-        )
+        differ = ", ".join(sorted(set(header) ^ set(columns)))[:300]
+        raise BadListing(field="file", reason="other-columns", columns=differ)
     found = _findings(path, columns, dataset.media_type)
     if not codes.type_of(listing.sharing)["personal"] and any(f.about == "person" for f in found):
-        raise BadListing(reason="there is personal data in it, and that is never shared unconditionally")
+        raise BadListing(field="file", reason="personal")
     return listing, found, _measure(path, dataset.fields, found, dataset.media_type)
 
 
@@ -540,29 +539,31 @@ def _faults(
     key: Sequence[str],
     masks: Mapping[str, str],
     columns: Sequence[str],
-) -> list[str]:
-    found = []
+) -> list[dict[str, str]]:
+    """What is wrong, each as the params of a BadListing."""
+    found: list[dict[str, str]] = []
     if sharing not in codes.types():
-        return [f"sharing must be one of {', '.join(codes.types())}"]
+        return [{"field": "sharing", "reason": "choice", "choices": ", ".join(codes.types())}]
     if codes.type_of(sharing)["ground"] and not any(ground.values()):
-        found.append("the conditions, or the law against sharing, must be stated")
+        found.append({"field": "ground", "reason": "no-ground"})
     if not columns:
-        found.append("the dataset names no fields")
-    if more := [name for name in (*key, *masks) if name not in columns]:
-        found.append(f"not a field of the dataset: {', '.join(more)[:200]}")
-    if wrong := [mask for mask in masks.values() if mask not in MASKS]:
-        found.append(f"not a mask: {', '.join(wrong)[:100]}")
+        found.append({"field": "fields", "reason": "none"})
+    for field, given in (("key", key), ("masks", masks)):
+        if more := [name for name in given if name not in columns]:
+            found.append({"field": field, "reason": "not-fields", "names": ", ".join(more)[:200]})
+    if not set(masks.values()) <= set(MASKS):
+        found.append({"field": "masks", "reason": "choice", "choices": ", ".join(MASKS)})
     return found
 
 
 def _texts(name: str, texts: Mapping[str, str], problem: type[Problem], *, empty: bool = False) -> None:
     fits = isinstance(texts, Mapping) and set(texts) <= set(LANGUAGES)
     if not fits or not all(isinstance(t, str) and len(t) <= LONGEST_TEXT for t in texts.values()):
-        raise problem(reason=f"{name} must be a map of {', '.join(LANGUAGES)}")
+        raise problem(field=name, reason="language-map", choices=", ".join(LANGUAGES), most=LONGEST_TEXT)
     if any(stored(text) != text for text in texts.values()):
-        raise problem(reason=f"{name} holds what is no text")
+        raise problem(field=name, reason="bad-text", most=LONGEST_TEXT)
     if not empty and not any(texts.values()):
-        raise problem(reason=f"{name} is empty in every language")
+        raise problem(field=name, reason="empty")
 
 
 def _log(act: str, listing: Listing, actor: Actor) -> None:

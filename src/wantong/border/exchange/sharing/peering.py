@@ -40,6 +40,7 @@ from wantong.ground.workflow import ActNotPossible
 
 PAGE = 50
 MOST_PAGES = 200
+MOST_MESSAGES = (1 << 31) - 1
 # 404: a node that knows nothing of sharing, or is being brought up to date
 NOT_YET = {401: 8, 404: 8, 408: 600, 409: 600, 425: 600, 429: 600}
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -88,15 +89,15 @@ def directory_of(participant_id: str) -> Iterator[dict[str, Any]]:
             raise PeerRefused(peer=participant_id, answer=answer.status, reason="")
         found = told.get("entries") if isinstance(told, dict) else None
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise PeerMisbehaves(peer=participant_id, reason="its directory is not a list of entries")
+            raise PeerMisbehaves(peer=participant_id, reason="not-a-directory")
         for one in found:
             yield _entry(participant_id, one)
         if not told.get("more") or not found:
             return
         if str(found[-1].get("dataset_id", "")) <= after:
-            raise PeerMisbehaves(peer=participant_id, reason="its directory does not go on")
+            raise PeerMisbehaves(peer=participant_id, reason="no-progress")
         after = str(found[-1]["dataset_id"])
-    raise PeerMisbehaves(peer=participant_id, reason=f"its directory has more than {MOST_PAGES} pages")
+    raise PeerMisbehaves(peer=participant_id, reason="endless", most=MOST_PAGES)
 
 
 def _entry(participant_id: str, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def _entry(participant_id: str, told: Mapping[str, Any]) -> dict[str, Any]:
     score = _mapping(told.get("quality")).get("score")
     name = _short(told.get("dataset_id"), 200)
     if not name:
-        raise PeerMisbehaves(peer=participant_id, reason="an entry of its directory has no dataset_id")
+        raise PeerMisbehaves(peer=participant_id, reason="not-a-directory")
     return {
         "dataset_id": name,
         "title": _map(told.get("title")) or {"en": name},
@@ -176,7 +177,7 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> bool:
     Raises BadMessage, OutOfOrder, and the problem of an act that its side may not do.
     """
     act, name, number, data, note = _read(message)
-    identifier = _uuid(message.get("request"))
+    identifier = _uuid("request", message)
     if act == "ask":
         request = _asked(peer, identifier, message)
     else:
@@ -193,7 +194,7 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> bool:
     flow = Workflow.load(before.workflow or None)
     theirs = "asker" if request.side == Side.OWNER else "owner"
     if act not in flow.acts or flow.side(act) != theirs:
-        raise BadMessage(reason=f"{act} is not an act of that side")
+        raise BadMessage(field="act", reason="not-theirs", act=act)
     request.received = number
     actor = Actor(f"peer:{peer.participant_id}", peer.participant_id)
     try:
@@ -205,7 +206,7 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> bool:
         do(request, before, actor, "miss", note=note, data={"missed": act}, message=name)
         return False
     except (KeyError, TypeError, ValueError) as error:
-        raise BadMessage(reason=f"{act}: {type(error).__name__}") from None
+        raise BadMessage(field="data", reason="unreadable", told=f"{act}: {type(error).__name__}") from None
     _follow(request, before, now, act, data)
     return True
 
@@ -233,7 +234,7 @@ def _asked(peer: Peer, identifier: uuid.UUID, message: Mapping[str, Any]) -> Req
     known = Request.objects.filter(id=identifier).first()
     if known is not None:
         if known.peer != peer or known.side != Side.OWNER:
-            raise BadMessage(reason="another request has this id")
+            raise BadMessage(field="request", reason="taken")
         return known
     about, data = message.get("about"), message.get("data")
     try:
@@ -243,11 +244,12 @@ def _asked(peer: Peer, identifier: uuid.UUID, message: Mapping[str, Any]) -> Req
         dataset_id = str(about["dataset_id"])  # type: ignore[index]
         code = _short(body["code"], 80)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadMessage(reason=f"what is asked cannot be read: {type(error).__name__}") from None
+        raise BadMessage(field="about, data", reason="unreadable", told=type(error).__name__) from None
     except BadWish as problem:
-        raise BadMessage(reason=f"{problem.params['field']}: {problem.params['reason']}"[:300]) from None
-    if not _HEX.fullmatch(salt) or not code or not 0 < len(dataset_id) <= 200 or not dataset_id.isprintable():
-        raise BadMessage(reason="salt, body or dataset_id is none")
+        raise BadMessage(**problem.params) from None
+    named = 0 < len(dataset_id) <= services.LONGEST_ID and dataset_id.isprintable()
+    if not _HEX.fullmatch(salt) or not code or not named:
+        raise BadMessage(field="about", reason="incomplete", needs="salt, body, dataset_id")
     return Request.objects.create(
         id=identifier,
         side=Side.OWNER,
@@ -264,13 +266,13 @@ def _asked(peer: Peer, identifier: uuid.UUID, message: Mapping[str, Any]) -> Req
 def _read(message: Mapping[str, Any]) -> tuple[str, str, int, dict[str, Any], str]:
     data, number = message.get("data"), message.get("number")
     if message.get("@type") != "SharingMessage" or not isinstance(data, Mapping):
-        raise BadMessage(reason="not a SharingMessage with data")
-    if type(number) is not int or not 0 < number < 1 << 31:
-        raise BadMessage(reason="number must count from 1")
+        raise BadMessage(field="message", reason="incomplete", needs="@type: SharingMessage, data")
+    if type(number) is not int or not 1 <= number <= MOST_MESSAGES:
+        raise BadMessage(field="number", reason="range", least=1, most=MOST_MESSAGES)
     act, note = _short(message.get("act"), 20), message.get("note", "")
     if not isinstance(note, str) or len(note) > services.LONGEST_NOTE:
-        raise BadMessage(reason="note must be a text")
-    return act, str(_uuid(message.get("id"))), number, dict(data), stored(note)
+        raise BadMessage(field="note", reason="bad-text", most=services.LONGEST_NOTE)
+    return act, str(_uuid("id", message)), number, dict(data), stored(note)
 
 
 def _checked(act: str, data: dict[str, Any], before: Projection) -> dict[str, Any]:
@@ -302,7 +304,7 @@ def _checked(act: str, data: dict[str, Any], before: Projection) -> dict[str, An
             ):
                 raise ValueError("not digests")
             return {
-                "delivery": str(_uuid(data["delivery"])),
+                "delivery": str(_uuid("delivery", data)),
                 "version": _counted(data["version"]),
                 "base": int(data.get("base", 0)),
                 "mode": data["mode"],
@@ -324,22 +326,22 @@ def _checked(act: str, data: dict[str, Any], before: Projection) -> dict[str, An
             if not _HEX.fullmatch(commitment) or str(data["delivery"]) not in before.parcels:
                 raise ValueError("no such delivery")
             return {
-                "report": str(_uuid(data["report"])),
+                "report": str(_uuid("report", data)),
                 "delivery": str(data["delivery"]),
                 "field": _short(data["field"], 200),
                 "commitment": commitment,
             }
         case "answer":
             code = data["code"] if data["code"] in codes.answers() else "passed_on"
-            return {"report": str(_uuid(data["report"])), "code": code}
+            return {"report": str(_uuid("report", data)), "code": code}
     return {}
 
 
-def _uuid(value: Any) -> uuid.UUID:
+def _uuid(name: str, said: Mapping[str, Any]) -> uuid.UUID:
     try:
-        return uuid.UUID(str(value))
+        return uuid.UUID(str(said.get(name)))
     except ValueError:
-        raise BadMessage(reason="an id is no UUID") from None
+        raise BadMessage(field=name, reason="not-uuid") from None
 
 
 def _counted(value: Any) -> int:

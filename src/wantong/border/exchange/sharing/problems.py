@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.border.exchange.sharing.request import OwnEndorsement, OwnRequest
@@ -33,10 +34,11 @@ class UnknownBody(Problem):
 
 
 class BadBody(Problem):
-    """What was said about a body cannot be; ``reason`` says what."""
+    """``field`` of what was said about a body cannot be like that: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-body"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "sharing.bad"}
 
 
 class NotAMember(Problem):
@@ -54,10 +56,11 @@ class UnknownListing(Problem):
 
 
 class BadListing(Problem):
-    """A dataset cannot be in the directory like that; ``reason`` says why."""
+    """A dataset cannot be in the directory with such a ``field``: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-listing"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "sharing.bad"}
 
 
 class OwnListing(Problem):
@@ -75,10 +78,11 @@ class UnknownRequest(Problem):
 
 
 class BadWish(Problem):
-    """``field`` of a request cannot be like that; ``reason`` says why."""
+    """``field`` of a request cannot be like that: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-wish"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "sharing.bad"}
 
 
 class NotGranted(Problem):
@@ -96,10 +100,11 @@ class UnknownDelivery(Problem):
 
 
 class BadMessage(Problem):
-    """Another node's message about a request cannot be; ``reason`` says why."""
+    """``field`` of another node's message about a request cannot be like that: ``reason``, a stable code."""
 
     slug: ClassVar[str] = "bad-sharing-message"
     status: ClassVar[int] = 400
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "sharing.bad"}
 
 
 class OutOfOrder(Problem):

@@ -32,8 +32,11 @@ from wantong.ground.i18n import LANGUAGES
 from wantong.ground.outbox import services as outbox
 from wantong.ground.plain import stored
 
+LONGEST_ID = 200
 LONGEST_NOTE = 4000
 LONGEST_TITLE = 300
+MOST_FIELDS = 2000
+MOST_RECORDS = (1 << 40) - 1
 Side = Request.Side
 
 # --- the asker --------------------------------------------------------------------------------------------------
@@ -58,8 +61,8 @@ def ask(
     asking = directory.body(body)
     member(actor, asking.code)
     check(wish)
-    if not 0 < len(dataset_id) <= 200 or not dataset_id.isprintable():
-        raise BadWish(field="dataset_id", reason="it is empty, too long or not printable")
+    if not 0 < len(dataset_id) <= LONGEST_ID or not dataset_id.isprintable():
+        raise BadWish(field="dataset_id", reason="bad-text", most=LONGEST_ID)
     here = owner in ("", config.current().participant_id)
     peer = None if here else trust.peer(owner)
     identifier = request_id or uuid.uuid4()
@@ -93,7 +96,7 @@ def ask(
 
 def _same(known: Request, dataset_id: str, body: str, wish: Wish) -> Request:
     if (known.dataset_id, known.asker_body.get("code"), known.wish) != (dataset_id, body, wish.to_dict()):
-        raise BadWish(field="request_id", reason="another request has this id")
+        raise BadWish(field="request_id", reason="taken")
     return known
 
 
@@ -103,18 +106,19 @@ def check(wish: Wish) -> None:
     for name, least, most in (("purpose", 1, 200), ("article", 1, 500), ("case", 0, 200)):
         text = getattr(wish, name)
         if not least <= len(text.strip()) or len(text) > most or not text.isprintable():
-            raise BadWish(field=name, reason=f"it must be a text of {least} to {most} characters")
+            raise BadWish(field=name, reason="bad-text", most=most)
     bases = [base for base in whitelist.legal_bases() if base != whitelist.OPEN_DATA]
     if wish.basis not in bases:
-        raise BadWish(field="basis", reason=f"it must be one of {', '.join(bases)}")
+        raise BadWish(field="basis", reason="choice", choices=", ".join(bases))
     if wish.delivery not in codes.deliveries():
-        raise BadWish(field="delivery", reason=f"it must be one of {', '.join(codes.deliveries())}")
-    if not 0 < wish.volume < 1 << 40:
-        raise BadWish(field="volume", reason="it must be a count of records or calls")
-    if not today <= wish.until <= today + whitelist.LONGEST_TERM:
-        raise BadWish(field="until", reason="the term must end today or later, within three years")
-    if len(set(wish.fields)) != len(wish.fields) or len(wish.fields) > 2000 or not all(wish.fields):
-        raise BadWish(field="fields", reason="each field once, none empty")
+        raise BadWish(field="delivery", reason="choice", choices=", ".join(codes.deliveries()))
+    if not 1 <= wish.volume <= MOST_RECORDS:
+        raise BadWish(field="volume", reason="range", least=1, most=MOST_RECORDS)
+    last = today + whitelist.LONGEST_TERM
+    if not today <= wish.until <= last:
+        raise BadWish(field="until", reason="range", least=today.isoformat(), most=last.isoformat())
+    if len(set(wish.fields)) != len(wish.fields) or len(wish.fields) > MOST_FIELDS or not all(wish.fields):
+        raise BadWish(field="fields", reason="fields", most=MOST_FIELDS)
 
 
 @transaction.atomic
@@ -153,7 +157,7 @@ def rate(actor: Actor, request_id: uuid.UUID | str, delivery: str, score: int, n
     request, before = _of_asker(actor, request_id)
     rule = codes.load("quality")["rating"]
     if not rule["least"] <= score <= rule["best"]:
-        raise BadWish(field="score", reason=f"it must be {rule['least']} to {rule['best']}")
+        raise BadWish(field="score", reason="range", least=rule["least"], most=rule["best"])
     if delivery not in before.delivered:
         raise UnknownDelivery(delivery=delivery[:80])
     do(request, before, actor, "rate", note=_note(note), data={"delivery": delivery, "score": score})
@@ -174,9 +178,9 @@ def report(
         raise UnknownDelivery(delivery=delivery[:80])
     granted = before.grant.fields if before.grant else ()
     if field not in granted:
-        raise BadWish(field="field", reason=f"it must be one of {', '.join(granted)[:300]}")
+        raise BadWish(field="field", reason="choice", choices=", ".join(granted)[:300])
     if not record or not all(record):
-        raise BadWish(field="record", reason="the values of the key columns are needed")
+        raise BadWish(field="record", reason="no-key")
     salt = bytes.fromhex(request.salt)
     data = {
         "report": str(uuid.uuid4()),
@@ -254,7 +258,7 @@ def approve(
     listing = Listing.objects.select_related("dataset").get(dataset=request.dataset_id)
     grant = _grant(_asked(before), listing, masks or {}, fields, until)
     if not grant.within(_asked(before), _columns(listing)):
-        raise BadWish(field="grant", reason="it gives more than was asked for, or nothing")
+        raise BadWish(field="grant", reason="more-than-asked")
     after = do(request, before, actor, "approve", note=_note(note), data=crossing.offered(request, grant))
     crossing.granted(request, after, (_colleague(before.endorsed_by), _colleague(actor.id)))
     return request
@@ -265,7 +269,7 @@ def refuse(actor: Actor, request_id: uuid.UUID | str, code: str, note: str) -> R
     """Refuse, with a reason of the list and in words. Raises UnknownRequest, NotAMember, BadWish, as the workflow says."""
     request, before = _of_owner(actor, request_id)
     if code not in codes.refusals(by_people=True):
-        raise BadWish(field="code", reason=f"it must be one of {', '.join(codes.refusals(by_people=True))}")
+        raise BadWish(field="code", reason="choice", choices=", ".join(codes.refusals(by_people=True)))
     do(request, before, actor, "refuse", note=_note(note), data={"code": code})
     return request
 
@@ -284,9 +288,9 @@ def answer(actor: Actor, request_id: uuid.UUID | str, report_id: str, code: str,
     """Answer a report of an error. Raises UnknownRequest, NotAMember, BadWish, and as the workflow says."""
     request, before = _of_owner(actor, request_id)
     if code not in codes.answers():
-        raise BadWish(field="code", reason=f"it must be one of {', '.join(codes.answers())}")
+        raise BadWish(field="code", reason="choice", choices=", ".join(codes.answers()))
     if report_id not in before.reports:
-        raise BadWish(field="report", reason="there is no such report")
+        raise BadWish(field="report", reason="no-report")
     do(request, before, actor, "answer", note=_note(note), data={"report": report_id, "code": code})
     return request
 
@@ -303,7 +307,7 @@ def locate(actor: Actor, request_id: uuid.UUID | str, report_id: str) -> dict[st
     projection = crossing.fold_of(request)
     said = projection.reports.get(report_id)
     if said is None:
-        raise BadWish(field="report", reason="there is no such report")
+        raise BadWish(field="report", reason="no-report")
     return crossing.row_of(request, projection, said.commitment)
 
 
@@ -386,8 +390,8 @@ def _grant(
     fields: Sequence[str],
     until: dt.date | None,
 ) -> Grant:
-    if wrong := [mask for mask in masks.values() if mask not in MASKS]:
-        raise BadWish(field="masks", reason=f"not a mask: {', '.join(wrong)[:100]}")
+    if not set(masks.values()) <= set(MASKS):
+        raise BadWish(field="masks", reason="choice", choices=", ".join(MASKS))
     asked = wish.fields or tuple(_columns(listing))
     chosen = tuple(name for name in asked if name in fields) if fields else asked
     return Grant(
