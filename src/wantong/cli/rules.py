@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,7 @@ class RulesPath(Problem):
 
     slug: ClassVar[str] = "rules-path"
     status: ClassVar[int] = 404
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "rules.path"}
 
 
 def load(path: Path | None) -> RuleBase:
@@ -34,11 +36,12 @@ def load(path: Path | None) -> RuleBase:
     if path is None or str(path) == PACKAGED:
         return RuleBase.load()
     if not path.exists():
-        raise RulesPath(path=str(path), reason="no such file or folder")
+        raise RulesPath(path=str(path), reason="no-file")
     try:
         return RuleBase.load(path)
     except OSError as error:
-        raise RulesPath(path=str(path), reason=error.strerror or type(error).__name__) from error
+        told = error.strerror or type(error).__name__
+        raise RulesPath(path=str(path), reason="unreadable", told=told) from error
 
 
 @click.group("rules")

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from django.db import DatabaseError, transaction
 
@@ -32,6 +32,7 @@ from wantong.ground.drafts import DRAFTS
 from wantong.ground.log import audit
 from wantong.ground.log.audit import Report
 from wantong.ground.log.store import PUBLIC, RESTORED
+from wantong.ground.log.words import Statement
 from wantong.ground.problems import Problem
 from wantong.node import config, setup, tables
 
@@ -70,6 +71,7 @@ class NotABackup(Problem):
 
     slug = "not-a-backup"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "node.not-a-backup"}
 
 
 class OtherVersion(Problem):
@@ -80,10 +82,18 @@ class OtherVersion(Problem):
 
 
 class LogUnsound(Problem):
-    """The audit of the restored log found faults: ``reason`` is the first of them."""
+    """The audit of the restored log found faults: ``reason`` is the code of what it said last."""
 
     slug = "restored-log-unsound"
     status = 500
+
+    def __init__(self, found: Statement) -> None:
+        self._found = found
+        super().__init__(reason=found.code)
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        """The reason is told in the words of the audit."""
+        return {"reason": self._found.text(lang)}
 
 
 @dataclass(frozen=True)
@@ -292,15 +302,17 @@ def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:
         with source.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
             for member in archive:
                 if not member.isfile() or not _NAME.fullmatch(member.name) or member.name in found | papers:
-                    raise NotABackup(file=str(source), reason=f"{member.name[:80]!r} has no place in it")
+                    raise NotABackup(file=str(source), reason="no-place", member=member.name[:80])
                 reader = _Hashed(archive.extractfile(member))  # type: ignore[arg-type]
                 if member.name in (MANIFEST, SEAL):
                     if member.size > LARGEST_MANIFEST:
-                        raise NotABackup(file=str(source), reason=f"{member.name} is too large")
+                        raise NotABackup(
+                            file=f"{source}: {member.name}", reason="too-large", most=LARGEST_MANIFEST
+                        )
                     papers[member.name] = reader.read()
                     continue
                 if not _belongs(member.name):
-                    raise NotABackup(file=str(source), reason=f"{member.name[:80]!r} has no place in it")
+                    raise NotABackup(file=str(source), reason="no-place", member=member.name[:80])
                 path = directory / member.name
                 # one by one: Path.mkdir gives the mode only to the last
                 for folder in reversed(PurePosixPath(member.name).parents[:-1]):
@@ -310,20 +322,21 @@ def _unpacked(source: Path, directory: Path, progress: Progress) -> Manifest:
                 found[member.name] = Member(member.size, reader.hash.hexdigest())
                 progress("unpacking", file.tell(), size)
     except (tarfile.TarError, EOFError) as error:
-        raise NotABackup(file=str(source), reason=str(error) or "it ends too early") from None
+        told = f"{type(error).__name__}: {error}"[:200]
+        raise NotABackup(file=str(source), reason="unreadable", told=told) from None
     if papers.keys() != {MANIFEST, SEAL}:
-        raise NotABackup(file=str(source), reason="it ends too early")
+        raise NotABackup(file=str(source), reason="cut-short")
     if hashlib.sha256(papers[MANIFEST]).hexdigest().encode() != papers[SEAL]:
-        raise NotABackup(file=str(source), reason=f"{MANIFEST} is damaged")
+        raise NotABackup(file=str(source), reason="damaged", member=MANIFEST)
     try:
         manifest = Manifest(**json.loads(papers[MANIFEST]))
         given = {name: Member(**member) for name, member in manifest.files.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise NotABackup(file=str(source), reason=f"{MANIFEST} cannot be read") from None
+        raise NotABackup(file=str(source), reason="damaged", member=MANIFEST) from None
     if manifest.format != FORMAT:
-        raise NotABackup(file=str(source), reason=f"format {manifest.format} is not known")
+        raise NotABackup(file=str(source), reason="format", format=manifest.format)
     if wrong := sorted(name for name in given.keys() | found.keys() if given.get(name) != found.get(name)):
-        raise NotABackup(file=str(source), reason=f"{wrong[0]} is not what {MANIFEST} says")
+        raise NotABackup(file=str(source), reason="differs", member=wrong[0], manifest=MANIFEST)
     return manifest
 
 
@@ -335,7 +348,7 @@ def _fill(folder: Path, manifest: Manifest, progress: Progress) -> None:
     """Load the tables and hold them to the manifest."""
     every = tables.models()
     if set(every) != set(manifest.tables):
-        raise NotABackup(file=MANIFEST, reason="its tables are not those of this version")
+        raise NotABackup(file=MANIFEST, reason="tables")
     with transaction.atomic():
         tables.empty()
         for done, (label, model) in enumerate(every.items(), 1):
@@ -357,6 +370,6 @@ def _audit(progress: Progress) -> Report:
     log.publish()
     report = audit.audit(audit.Folder(log.directory / PUBLIC), services.node_trust())
     if not report.sound:
-        raise LogUnsound(reason=report.explain("en")[-1])
+        raise LogUnsound(report.statements[-1])
     progress("log", report.entries, report.entries)
     return report

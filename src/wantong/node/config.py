@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wantong.border.trust.dcp.options import BadOptions, Options
@@ -30,6 +30,7 @@ class BadSettings(Problem):
 
     slug = "bad-settings"
     status = 500
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "node.bad-settings"}
 
 
 @dataclass(frozen=True)
@@ -63,27 +64,27 @@ def load(directory: Path) -> Settings:
     try:
         raw = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
-        raise BadSettings(file=str(file), reason="there is no such file") from None
+        raise BadSettings(file=str(file), reason="no-file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSettings(file=str(file), reason=str(error)) from None
+        told = f"{type(error).__name__}: {error}"[:200]
+        raise BadSettings(file=str(file), reason="unreadable", told=told) from None
 
     def need(key: str, kind: type) -> Any:
         value = raw.get(key)
         if not isinstance(value, kind) or not value:
-            raise BadSettings(file=str(file), reason=f"{key!r} must be a {kind.__name__} and not empty")
+            raise BadSettings(file=str(file), reason="kind", name=key, kind=kind.__name__)
         return value
 
     jurisdiction = need("jurisdiction", str)
     if jurisdiction not in JURISDICTIONS:
-        raise BadSettings(file=str(file), reason=f"jurisdiction must be one of {', '.join(JURISDICTIONS)}")
+        choices = ", ".join(JURISDICTIONS)
+        raise BadSettings(file=str(file), reason="choice", name="jurisdiction", choices=choices)
     for key in ("url", "data_url"):
         if urlsplit(need(key, str)).scheme not in ("http", "https"):
-            raise BadSettings(file=str(file), reason=f"{key!r} must begin with https:// or http://")
+            raise BadSettings(file=str(file), reason="address", name=key)
     name = need("name", dict)
     if unknown := set(name) - set(LANGUAGES):
-        raise BadSettings(
-            file=str(file), reason=f"name has languages nobody reads here: {', '.join(sorted(unknown))}"
-        )
+        raise BadSettings(file=str(file), reason="languages", languages=", ".join(sorted(unknown)))
     listen = need("listen", dict)
     node = NodeConfig(
         participant_id=need("participant_id", str),
@@ -96,26 +97,28 @@ def load(directory: Path) -> Settings:
     try:
         address = Listen(web=listen["web"], data=listen["data"])
     except KeyError as missing:
-        raise BadSettings(file=str(file), reason=f"[listen] needs {missing}") from None
+        raise BadSettings(file=str(file), reason="missing", what=f"[listen] {missing.args[0]}") from None
     try:
         limits = read_limits(raw.get("limits"))
     except BadLimits as error:
-        raise BadSettings(file=str(file), reason=f"[limits]: {error}") from None
+        raise BadSettings(file=str(file), reason="section", section="limits", told=str(error)) from None
     try:
         claims = read_options(raw.get("claims"))
     except BadOptions as error:
-        raise BadSettings(file=str(file), reason=f"[claims]: {error}") from None
+        raise BadSettings(file=str(file), reason="section", section="claims", told=str(error)) from None
     try:
         signing_in = identity.read(raw.get("identity"))
         if signing_in.passkeys_from is not None:
             # else nobody could sign in from that day
             passkeys.relying_party(node.url, "")
-    except (identity.BadOptions, NoPasskeysHere) as error:
-        raise BadSettings(file=str(file), reason=f"[identity]: {error}") from None
+    except identity.BadOptions as error:
+        raise BadSettings(file=str(file), reason="section", section="identity", told=str(error)) from None
+    except NoPasskeysHere:
+        raise BadSettings(file=str(file), reason="passkeys", url=node.url) from None
     try:
         authorities = lines.read(raw.get("authorities"), directory)
     except lines.BadLine as error:
-        raise BadSettings(file=str(file), reason=f"[authorities] {error}") from None
+        raise BadSettings(file=str(file), reason="section", section="authorities", told=str(error)) from None
     return Settings(
         node,
         address,
@@ -138,14 +141,12 @@ def _tls(told: Any, directory: Path, file: Path) -> Tls | None:
         "key",
         "ca",
     }:
-        raise BadSettings(
-            file=str(file), reason="[tls] has certificate and key, and ca if nodes must show theirs"
-        )
+        raise BadSettings(file=str(file), reason="tls")
     tls = Tls(**{name: directory / str(place) for name, place in told.items()})
     try:
         tls.client()
     except (OSError, ValueError) as error:
-        raise BadSettings(file=str(file), reason=f"[tls]: {error}") from None
+        raise BadSettings(file=str(file), reason="section", section="tls", told=str(error)) from None
     return tls
 
 
@@ -168,9 +169,7 @@ def database(url: str, directory: Path) -> dict[str, Any]:
         }
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
-        raise BadSettings(
-            file="node.toml", reason=f"database must be sqlite:<file> or postgresql://…, not {parts.scheme!r}"
-        )
+        raise BadSettings(file="node.toml", reason="database", scheme=parts.scheme)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.path.lstrip("/"),

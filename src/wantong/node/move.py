@@ -96,7 +96,7 @@ def move(
     os.kill(pid, signal.SIGHUP)
     while (moved := _outcome(directory)) is None:
         if running(directory) != pid:
-            raise tables.DatabaseRefused(reason="the node was stopped before it was done")
+            raise tables.DatabaseRefused(reason="stopped")
         time.sleep(0.1)
     return moved
 
@@ -128,7 +128,7 @@ def make_asked(directory: Path) -> None:
         [sys.executable, "-m", "wantong.node.move", str(directory)],
         input=database, stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    ended = tables.DatabaseRefused(reason=f"the move ended early, with status {done.returncode}")
+    ended = tables.DatabaseRefused(reason="ended", code=done.returncode)
     draft = directory / (OUTCOME + ".part")
     draft.write_text(done.stdout or _said(ended), "utf-8")
     draft.replace(directory / OUTCOME)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from django.apps import apps
 from django.core.management.color import no_style
@@ -31,6 +31,7 @@ class RowsRefused(Problem):
 
     slug = "rows-refused"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "node.rows-refused"}
 
 
 class CopyDiffers(Problem):
@@ -45,11 +46,12 @@ class DatabaseRefused(Problem):
 
     slug = "database-refused"
     status = 503
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "node.database-refused"}
 
     @classmethod
     def because(cls, error: DatabaseError) -> DatabaseRefused:
         """In the words of the database, on one line."""
-        return cls(reason=" ".join(str(error).split()).rstrip(".?")[:500])
+        return cls(reason="refused", told=" ".join(str(error).split()).rstrip(".?")[:500])
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def load(model: type[Model], lines: Iterable[bytes], using: str = "default") -> 
                 made = [_row(model, fields, json.loads(line)) for line in chunk]
                 model._base_manager.using(using).bulk_create(made)
             except (KeyError, TypeError, ValueError, DataError, IntegrityError) as error:
-                raise RowsRefused(table=model._meta.label, reason=str(error)[:300]) from error
+                raise RowsRefused(table=model._meta.label, reason="refused", told=str(error)[:300]) from error
 
 
 def empty(using: str = "default") -> None:
@@ -123,7 +125,7 @@ def empty(using: str = "default") -> None:
     made_by_migrate = {"auth.Group", "auth.Permission", "auth.Group_permissions", "contenttypes.ContentType"}
     for label, model in models().items():
         if label not in made_by_migrate and model._base_manager.using(using).exists():
-            raise RowsRefused(table=label, reason="the database is not empty")
+            raise RowsRefused(table=label, reason="not-empty")
     with transaction.atomic(using=using):
         for label in made_by_migrate:
             model = models()[label]

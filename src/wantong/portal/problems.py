@@ -1,5 +1,9 @@
 """What can go wrong before a page has even begun its work."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from wantong.ground import i18n
 from wantong.ground.problems import Problem
 
 
@@ -25,7 +29,12 @@ class UnknownRole(Problem):
 
 
 class WeakPassword(Problem):
-    """The password breaks the rules; ``reason`` says which."""
+    """The password breaks the rules; ``faults`` says which, ``least`` how many characters it needs."""
 
     slug = "weak-password"
     status = 422
+
+    def said(self, lang: str) -> Mapping[str, Any]:
+        """Every fault is told."""
+        words = [i18n.t(f"weak-password.{fault}", lang, **self.params) for fault in self.params["faults"]]
+        return {**self.params, "reason": " ".join(words)}

@@ -69,7 +69,11 @@ def make_operator(username: str, roles: Iterable[str], password: str, *, name: s
     try:
         validate_password(password, user)
     except ValidationError as error:
-        raise WeakPassword(reason=" ".join(error.messages)) from None
+        found = {fault.code: fault.params or {} for fault in error.error_list}
+        raise WeakPassword(
+            faults=[str(code).removeprefix("password_").replace("_", "-") for code in found],
+            least=found.get("password_too_short", {}).get("min_length"),
+        ) from None
     user.set_password(password)
     user.save()
     user.groups.set([Group.objects.get_or_create(name=role)[0] for role in roles])

@@ -397,7 +397,7 @@ def _document(request: HttpRequest) -> gate.Document | None:
     sha256 = ""
     if paper := request.FILES.get("document_file"):
         if paper.size is None or paper.size > LARGEST_PAPER:
-            raise BadDocument(reason=f"{LARGEST_PAPER // 2**20} MB")
+            raise BadDocument(reason="too-large", most=LARGEST_PAPER)
         digest = hashlib.sha256()
         for chunk in paper.chunks():
             digest.update(chunk)

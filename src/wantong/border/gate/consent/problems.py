@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
@@ -19,6 +20,7 @@ class BadConsent(Problem):
 
     slug: ClassVar[str] = "consent-bad"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.bad-consent"}
 
 
 class RecordNotGenuine(Problem):
@@ -26,3 +28,4 @@ class RecordNotGenuine(Problem):
 
     slug: ClassVar[str] = "consent-record-not-genuine"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.record-not-genuine"}

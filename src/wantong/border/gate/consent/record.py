@@ -135,10 +135,10 @@ def open_record(token: str, key: OKPKey | Mapping[str, Any]) -> dict[str, Any]:
         public = key if isinstance(key, OKPKey) else OKPKey.import_key(dict(key))
         signed = jws.deserialize_compact(token, public, algorithms=[ALGORITHM])
         if signed.headers().get("typ") != TYPE:
-            raise ValueError("another kind of token")
+            raise RecordNotGenuine(reason="kind")
         record = json.loads(signed.payload)
     except (JoseError, ValueError, TypeError, KeyError) as error:
-        raise RecordNotGenuine(reason=type(error).__name__) from None
+        raise RecordNotGenuine(reason="signature", told=type(error).__name__) from None
     if not isinstance(record, dict):
-        raise RecordNotGenuine(reason="not an object")
+        raise RecordNotGenuine(reason="not-object")
     return record

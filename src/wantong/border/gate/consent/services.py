@@ -33,6 +33,7 @@ from wantong.ground.log import services as log
 from wantong.ground.outbox import services as outbox
 
 LONGEST_TERM = dt.timedelta(days=5 * 366)
+LONGEST_NAME = 200
 
 withdrawn = Signal()
 """Sent by :func:`withdraw` with ``consent``, inside its transaction."""
@@ -144,17 +145,17 @@ def grant_many(
     start = valid_from or now
     names = sorted(set(fields))
     for name, value in (("dataset_id", dataset_id), ("purpose", purpose), ("receiver", receiver)):
-        if not value or len(value) > 200 or not value.isprintable():
-            raise BadConsent(field=name, reason="it is empty, longer than 200 characters or not printable")
+        if not value or len(value) > LONGEST_NAME or not value.isprintable():
+            raise BadConsent(field=name, reason="bad-text", most=LONGEST_NAME)
     if not names or not all(names):
-        raise BadConsent(field="fields", reason="there are none")
+        raise BadConsent(field="fields", reason="none")
     if timezone.is_naive(start) or timezone.is_naive(valid_until):
-        raise BadConsent(field="valid_until", reason="a time needs its zone")
+        raise BadConsent(field="valid_until", reason="no-zone")
     if not start < valid_until <= start + LONGEST_TERM:
-        raise BadConsent(field="valid_until", reason="the term must end after it begins, within five years")
+        raise BadConsent(field="valid_until", reason="term", years=LONGEST_TERM.days // 366)
     subjects = commitments(identifiers)
     if not identifiers or any(i not in subjects for i in identifiers):
-        raise BadConsent(field="identifier", reason="a consent needs a person")
+        raise BadConsent(field="identifier", reason="no-person")
 
     node = config.current()
     signer = _signer(node.keys)

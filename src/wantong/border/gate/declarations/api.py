@@ -72,7 +72,8 @@ def declare(request: HttpRequest, papers: Form[str], payload: File[UploadedFile]
     try:
         content = Papers(**parse(papers)).dict()
     except (ValueError, TypeError) as error:
-        raise BadConsignment(field="papers", reason=str(error)[:300]) from None
+        told = f"{type(error).__name__}: {error}"[:300]
+        raise BadConsignment(field="papers", reason="unreadable", told=told) from None
     node = config.current()
     transfer = content.pop("transfer_id") or uuid.uuid4().urn
     path = _keep(payload, node.declared)

@@ -67,9 +67,7 @@ class Consignment:
         if not isinstance(self.title, str) and not (
             isinstance(self.title, Mapping) and self.title and set(self.title) <= set(LANGUAGES)
         ):
-            raise BadConsignment(
-                field="title", reason=f"it must be a text or a map of {', '.join(LANGUAGES)}"
-            )
+            raise BadConsignment(field="title", reason="language-map", languages=", ".join(LANGUAGES))
         titles = [self.title] if isinstance(self.title, str) else self.title.values()
         texts = [("title", text, LONGEST_TITLE) for text in titles]
         for name, value, limit in [
@@ -77,23 +75,23 @@ class Consignment:
             *((name, getattr(self, name), most) for name, most in _TEXTS.items()),
         ]:
             if not isinstance(value, str) or len(value) > limit or "\x00" in value:
-                raise BadConsignment(field=name, reason=f"it must be a text of at most {limit} characters")
+                raise BadConsignment(field=name, reason="text", most=limit)
             if not value.strip() and name not in _OPTIONAL:
-                raise BadConsignment(field=name, reason="it is empty")
+                raise BadConsignment(field=name, reason="empty")
         if not outgoing.is_name(self.transfer_id):
-            raise BadConsignment(field="transfer_id", reason="letters, digits and . _ : - only, at most 128")
+            raise BadConsignment(field="transfer_id", reason="no-name")
         if self.direction not in ("export", "import"):
-            raise BadConsignment(field="direction", reason="it must be export or import")
+            raise BadConsignment(field="direction", reason="choice", choices="export, import")
         if not _MEDIA_TYPE.fullmatch(self.media_type):
-            raise BadConsignment(field="media_type", reason="it is no media type")
+            raise BadConsignment(field="media_type", reason="media-type")
         if not self.fields or len(set(self.fields)) != len(self.fields) or not all(self.fields):
-            raise BadConsignment(field="fields", reason="each column once, at least one")
+            raise BadConsignment(field="fields", reason="columns")
         if self.sha256 and not _HEX.fullmatch(self.sha256):
-            raise BadConsignment(field="sha256", reason="it must be 64 hexadecimal digits")
+            raise BadConsignment(field="sha256", reason="not-digest")
         if self.service:
             self._check_service()
         if self.sender == self.receiver:
-            raise BadConsignment(field="receiver", reason="sender and receiver are the same")
+            raise BadConsignment(field="receiver", reason="same")
         return Consignment(**{**self.__dict__, "facts": self._framed(JURISDICTIONS[jurisdiction])})
 
     def digest(self, payload_sha256: str) -> str:
@@ -113,22 +111,22 @@ class Consignment:
     def _check_service(self) -> None:
         volume = self.service.get("volume")
         if self.service.get("format") not in FORMS or self.direction != "export":
-            raise BadConsignment(field="service.format", reason="no such form of delivery")
+            raise BadConsignment(field="service.format", reason="form")
         if not self.subject_column:
-            raise BadConsignment(field="subject_column", reason="without one nobody can be asked for")
+            raise BadConsignment(field="subject_column", reason="no-subject")
         if type(volume) is not int or volume < 0:
-            raise BadConsignment(field="service.volume", reason="it must be a count of persons, 0 for all")
+            raise BadConsignment(field="service.volume", reason="count")
 
     def _framed(self, place: str) -> dict[str, Any]:
         if len(self.facts) > MAX_FACTS:
-            raise BadConsignment(field="facts", reason=f"there are more than {MAX_FACTS}")
+            raise BadConsignment(field="facts", reason="too-many", most=MAX_FACTS)
         facts = {
             name: value.isoformat() if isinstance(value, dt.date) else value
             for name, value in self.facts.items()
         }
         own = "from_jurisdiction" if self.direction == "export" else "to_jurisdiction"
         if facts.setdefault(own, place) != place:
-            raise BadConsignment(field=f"facts.{own}", reason=f"this node is in {place}")
+            raise BadConsignment(field=f"facts.{own}", reason="elsewhere", place=place)
         return facts
 
 

@@ -43,8 +43,10 @@ def digest(path: Path) -> tuple[str, int]:
             while block := file.read(1 << 20):
                 whole.update(block)
                 size += len(block)
+    except FileNotFoundError:
+        raise PayloadMissing(reason="no-file") from None
     except OSError as error:
-        raise PayloadMissing(reason=type(error).__name__) from None
+        raise PayloadMissing(reason="unreadable", told=type(error).__name__) from None
     if not size:
         raise PayloadMissing(reason="empty")
     return whole.hexdigest(), size
@@ -77,7 +79,7 @@ def _header(payload: Payload) -> tuple[str, ...]:
         _read(payload.path, payload.media_type, stop)
     except _FirstRow as first:
         return first.columns
-    raise PayloadMissing(reason="no rows")
+    raise PayloadMissing(reason="no-rows")
 
 
 def column(path: Path, name: str, media_type: str) -> set[str]:
@@ -136,13 +138,25 @@ def strike(source: Path, target: Path, name: str, value: str, media_type: str) -
     return report.rows_in - report.rows_out
 
 
+_READ = {
+    "file-damaged": "damaged",
+    "file-encrypted": "encrypted",
+    "file-format-unsupported": "format",
+    "file-limit": "limit",
+}
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """What a reader says, without the place on this machine: problems are shown to peers."""
     try:
         yield
     except ReadProblem as problem:
-        raise PayloadUnreadable(reason=str(problem.params.get("reason", problem.slug))) from None
+        seen = {name: value for name, value in problem.params.items() if name != "path"}
+        told = str(seen.get("reason", problem.slug))
+        raise PayloadUnreadable(
+            **{**seen, "reason": _READ.get(problem.slug, "unreadable"), "told": told}
+        ) from None
     except MaskColumnsMissing as problem:
         raise ColumnsMissing(**problem.params) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.border.gate.declarations.workflow import (
@@ -45,6 +46,7 @@ class BadConsignment(Problem):
 
     slug: ClassVar[str] = "consignment-bad"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.bad-consignment"}
 
 
 class TransferReplayed(Problem):
@@ -59,6 +61,7 @@ class PayloadMissing(Problem):
 
     slug: ClassVar[str] = "payload-missing"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.payload-missing"}
 
 
 class PayloadDiffers(Problem):
@@ -73,6 +76,7 @@ class PayloadUnreadable(Problem):
 
     slug: ClassVar[str] = "payload-unreadable"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.payload-unreadable"}
 
 
 class ColumnsMissing(Problem):
@@ -87,6 +91,7 @@ class BadDocument(Problem):
 
     slug: ClassVar[str] = "document-bad"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.bad-document"}
 
 
 class OnwardForbidden(Problem):

@@ -52,7 +52,7 @@ def check_columns(declaration: Declaration) -> None:
     if missing := [name for name in declaration.fields if name not in columns]:
         raise ColumnsMissing(columns=", ".join(missing)[:500])
     if more := [name for name in columns if name not in declaration.fields]:
-        raise PayloadUnreadable(reason=f"columns that nobody agreed on: {', '.join(more)[:300]}")
+        raise PayloadUnreadable(reason="columns", columns=", ".join(more)[:300])
 
 
 def requirements(

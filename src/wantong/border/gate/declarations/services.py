@@ -49,9 +49,9 @@ class Document:
     def check(self) -> dict[str, str]:
         """As stored. Raises BadDocument."""
         if not self.title.strip() or len(self.title) > 300 or len(self.number) > 100:
-            raise BadDocument(reason="it needs a title of at most 300 characters, a number of at most 100")
+            raise BadDocument(reason="text")
         if self.sha256 and (len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef")):
-            raise BadDocument(reason="its digest must be 64 hexadecimal digits")
+            raise BadDocument(reason="digest")
         return {"title": self.title.strip(), "number": self.number.strip(), "sha256": self.sha256}
 
 
@@ -68,7 +68,7 @@ def declare(actor: Actor, consignment: Consignment) -> Declaration:
     Workflow.load().check(nothing_yet, actor, "declare")
     consignment = consignment.check(config.current().jurisdiction)
     if consignment.retain_until is not None and consignment.retain_until < timezone.localdate():
-        raise BadConsignment(field="retain_until", reason="it has passed")
+        raise BadConsignment(field="retain_until", reason="past")
     assess(consignment.facts, timezone.localdate())  # impossible facts are told now, not later
     sha256, size = deliverable.digest(consignment.path)
     columns = deliverable.header(consignment.path, consignment.media_type, sha256)

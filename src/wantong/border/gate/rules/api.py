@@ -187,25 +187,25 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _asked(request: HttpRequest) -> Asked:
     """The body of a request. Raises UnreadableFacts; the facts in it are checked by whoever uses them."""
     if int(request.headers.get("Content-Length") or 0) > MAX_BYTES:
-        raise UnreadableFacts(reason=f"larger than {MAX_BYTES} bytes")
+        raise UnreadableFacts(reason="too-large", most=MAX_BYTES)
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError) as error:
-        raise UnreadableFacts(reason="not JSON") from error
+        raise UnreadableFacts(reason="not-json") from error
     if not isinstance(body, dict) or not isinstance(body.get("facts"), dict):
-        raise UnreadableFacts(reason='not {"facts": {…}}')
+        raise UnreadableFacts(reason="no-facts")
     if unknown := sorted(set(body) - {"facts", "date", "lang"}):
-        raise UnreadableFacts(reason=f"unknown members: {', '.join(unknown)[:100]}")
+        raise UnreadableFacts(reason="unknown-members", members=", ".join(unknown)[:100])
     on = None
     if body.get("date") is not None:
         on = day_of(body["date"]) if isinstance(body["date"], str) else None
         if on is None:
-            raise UnreadableFacts(reason="date is not a day such as 2026-12-01")
+            raise UnreadableFacts(reason="no-day", member="date")
     if on is None and body["facts"].get("transfer_date") is None:
         on = clock.today()
     lang = body.get("lang", "en")
     if lang not in i18n.LANGUAGES:
-        raise UnreadableFacts(reason=f"lang is not one of {', '.join(i18n.LANGUAGES)}")
+        raise UnreadableFacts(reason="choice", member="lang", choices=", ".join(i18n.LANGUAGES))
     return Asked(body["facts"], on, lang)
 
 

@@ -70,6 +70,7 @@ class UnreadableFacts(Problem):
 
     slug: ClassVar[str] = "facts-unreadable"
     status: ClassVar[int] = 400
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "rules.unreadable-facts"}
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     A document ``{facts: {…}}`` is taken for its facts. Raises UnreadableFacts, also for a key that stands twice.
     """
     if len(text) > MAX_BYTES:
-        raise UnreadableFacts(reason=f"larger than {MAX_BYTES} bytes")
+        raise UnreadableFacts(reason="too-large", most=MAX_BYTES)
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
@@ -86,11 +87,11 @@ def parse(text: str | bytes) -> dict[str, Any]:
     except json.JSONDecodeError:
         content = _yaml(text)  # YAML's own flow mappings begin with a brace too
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UnreadableFacts(reason=type(error).__name__ + ": " + str(error)[:200]) from error
+        raise UnreadableFacts(reason="unreadable", told=f"{type(error).__name__}: {error}"[:200]) from error
     if isinstance(content, dict) and set(content) == {"facts"} and isinstance(content["facts"], dict):
         content = content["facts"]
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise UnreadableFacts(reason="not a mapping of fact names to values")
+        raise UnreadableFacts(reason="no-mapping")
     return content
 
 
@@ -99,7 +100,7 @@ class _UniqueLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not accepted")
+            raise UnreadableFacts(reason="alias")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -115,14 +116,14 @@ def _yaml(text: str | bytes) -> Any:
     try:
         return yaml.load(text, Loader=_UniqueLoader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UnreadableFacts(reason=f"{type(error).__name__}: {reason}") from error
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UnreadableFacts(reason="unreadable", told=told) from error
 
 
 def _unique(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise UnreadableFacts(reason="twice")
     return content
 
 

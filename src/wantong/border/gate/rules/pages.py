@@ -102,8 +102,10 @@ def upload(request: HttpRequest) -> HttpResponse:
     lang = _language()
     file = request.FILES.get("facts")
     try:
-        if file is None or (file.size or 0) > MAX_BYTES:
-            raise UnreadableFacts(reason=i18n.t("rules.page.upload.size", lang, limit=MAX_BYTES))
+        if file is None:
+            raise UnreadableFacts(reason="no-file")
+        if (file.size or 0) > MAX_BYTES:
+            raise UnreadableFacts(reason="too-large", most=MAX_BYTES)
         known = check(parse(file.read()), RuleBase.load())
     except Problem as problem:
         context = {"problem": problem.explain(lang), "start": reverse("rules:assess")}
@@ -136,7 +138,7 @@ def _facts(request: HttpRequest) -> Mapping[str, Any]:
     query = request.META.get("QUERY_STRING", "")
     if len(query) > MAX_QUERY:
         # what was cut off would have changed the answer
-        raise UnreadableFacts(reason=f"longer than {MAX_QUERY} characters")
+        raise UnreadableFacts(reason="too-long", most=MAX_QUERY)
     pairs = parse_qsl(query)
     state = questionnaire.read(pairs, _language())
     steps = {"asked", "ask", "more", "show"}  # what the questionnaire adds for itself

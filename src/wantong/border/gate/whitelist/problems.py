@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from wantong.ground.problems import Problem
@@ -19,6 +20,7 @@ class BadItem(Problem):
 
     slug: ClassVar[str] = "whitelist-bad-item"
     status: ClassVar[int] = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "gate.bad-item"}
 
 
 class SamePerson(Problem):

@@ -26,6 +26,7 @@ revoked = Signal()
 
 OPEN_DATA = "open_data"
 LONGEST_TERM = dt.timedelta(days=3 * 366)  # as long as the longest-lived permission of the rule base
+LONGEST_NAME = 200
 
 
 @transaction.atomic
@@ -155,7 +156,7 @@ def _decide(actor: Actor, item_id: uuid.UUID | str, act: str) -> WhitelistItem:
 
 def _end(actor: Actor, item: WhitelistItem, act: str, state: State, reason: str) -> WhitelistItem:
     if not reason.strip():
-        raise BadItem(field="reason", reason="it is empty")
+        raise BadItem(field="reason", reason="empty")
     item.state = state
     item.save(update_fields=("state",))
     _note(item, act, actor, reason)
@@ -198,20 +199,20 @@ def _check(
     open: bool,
 ) -> None:
     for name, value in (("dataset_id", dataset_id), ("purpose", purpose), ("receiver", receiver)):
-        if len(value) > 200 or not value.isprintable():
-            raise BadItem(field=name, reason="it is longer than 200 characters or not printable")
+        if len(value) > LONGEST_NAME or not value.isprintable():
+            raise BadItem(field=name, reason="bad-text", most=LONGEST_NAME)
     if not dataset_id:
-        raise BadItem(field="dataset_id", reason="it is empty")
+        raise BadItem(field="dataset_id", reason="empty")
     if not fields:
-        raise BadItem(field="fields", reason="there are none")
+        raise BadItem(field="fields", reason="none")
     for field, mask in fields.items():
         if not field or mask not in MASKS:
-            raise BadItem(field=f"fields[{field[:40]}]", reason=f"the mask must be one of {', '.join(MASKS)}")
+            raise BadItem(field=f"fields[{field[:40]}]", reason="choice", choices=", ".join(MASKS))
     if open and (purpose or receiver):
-        raise BadItem(field="open", reason="open data names neither purpose nor receiver")
+        raise BadItem(field="open", reason="open")
     if not open and not (purpose and receiver):
-        raise BadItem(field="purpose", reason="purpose and receiver must be named, unless the data is open")
+        raise BadItem(field="purpose", reason="not-open")
     if legal_basis not in legal_bases() or open != (legal_basis == OPEN_DATA):
-        raise BadItem(field="legal_basis", reason=f"it must be one of {', '.join(legal_bases())}")
+        raise BadItem(field="legal_basis", reason="choice", choices=", ".join(legal_bases()))
     if not valid_from <= valid_until <= valid_from + LONGEST_TERM:
-        raise BadItem(field="valid_until", reason="the term must end after it begins, within three years")
+        raise BadItem(field="valid_until", reason="term", years=LONGEST_TERM.days // 366)
