@@ -115,10 +115,10 @@ def test_init_never_writes_over_a_folder(folder: Path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('jurisdiction = "tw"', "jurisdiction must be one of"),
-        ('url = "ftp://x"', "must begin with https"),
-        ('database = "mysql://x"', "sqlite:<file> or postgresql"),
-        ("jurisdiction = [", "node.toml"),
+        ('jurisdiction = "tw"', "choice"),
+        ('url = "ftp://x"', "address"),
+        ('database = "mysql://x"', "database"),
+        ("jurisdiction = [", "unreadable"),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, line: str, reason: str):
@@ -129,8 +129,9 @@ def test_bad_settings_are_named(tmp_path: Path, line: str, reason: str):
     (place / "node.toml").write_text(
         "\n".join(line if one.startswith(f"{key} =") else one for one in text.splitlines())
     )
-    with pytest.raises(config.BadSettings, match=reason):
+    with pytest.raises(config.BadSettings) as refused:
         config.database(config.load(place).database, place)
+    assert refused.value.params["reason"] == reason
 
 
 def test_every_process_that_is_killed_comes_back(running):

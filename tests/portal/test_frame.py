@@ -109,6 +109,8 @@ def test_pauses_double_and_end_at_an_hour():
 def test_bad_operators_are_not_made():
     with pytest.raises(UnknownRole):
         services.make_operator("ana", ["king"], PASSWORD)
-    with pytest.raises(WeakPassword):
+    with pytest.raises(WeakPassword) as weak:
         services.make_operator("ana", ["approver"], "password123")
+    assert weak.value.params == {"faults": ["too-short", "too-common"], "least": 12}
+    assert weak.value.explain("pt")["detail"] == "Tem menos de 12 caracteres. É uma palavra-passe comum."
     assert not services.User.objects.filter(username="ana").exists()

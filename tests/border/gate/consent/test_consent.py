@@ -176,23 +176,25 @@ def test_the_database_keeps_records_and_sense(node):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "reason"),
     [
-        {"dataset_id": ""},
-        {"purpose": "a\x00b"},
-        {"receiver": "x" * 201},
-        {"fields": []},
-        {"fields": [""]},
-        {"valid_until": dt.datetime(2027, 1, 1)},
-        {"valid_until": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)},
-        {"valid_until": dt.datetime(2099, 1, 1, tzinfo=dt.UTC)},
+        ({"dataset_id": ""}, "bad-text"),
+        ({"purpose": "a\x00b"}, "bad-text"),
+        ({"receiver": "x" * 201}, "bad-text"),
+        ({"fields": []}, "none"),
+        ({"fields": [""]}, "none"),
+        ({"valid_until": dt.datetime(2027, 1, 1)}, "no-zone"),
+        ({"valid_until": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}, "term"),
+        ({"valid_until": dt.datetime(2099, 1, 1, tzinfo=dt.UTC)}, "term"),
     ],
 )
-def test_what_cannot_be_is_told_and_not_stored(node, wrong):
-    with pytest.raises(BadConsent):
+def test_what_cannot_be_is_told_and_not_stored(node, wrong, reason):
+    with pytest.raises(BadConsent) as refused:
         agree([resident(1)], **wrong)
-    with pytest.raises(BadConsent):
+    assert refused.value.params["reason"] == reason
+    with pytest.raises(BadConsent) as refused:
         agree([resident(1), "  "])
+    assert refused.value.params["reason"] == "no-person"
     with pytest.raises(UnknownConsent):
         services.withdraw(CHAN, "no such consent")
     with pytest.raises(NotAllowed):

@@ -435,31 +435,33 @@ def test_bad_input_is_told_and_nothing_is_stored(told, tmp_path):
     broken = tmp_path / "broken.csv"
     broken.write_bytes(b"%PDF-1.7 nothing")
     cases = [
-        ({"transfer_id": "../../etc"}, p.BadConsignment),
-        ({"transfer_id": ".left"}, p.BadConsignment),
-        ({"transfer_id": "a/b"}, p.BadConsignment),
-        ({"dataset_id": ""}, p.BadConsignment),
-        ({"dataset_id": "x\x00y"}, p.BadConsignment),
-        ({"dataset_id": "x" * 201}, p.BadConsignment),
-        ({"fields": ()}, p.BadConsignment),
-        ({"fields": ("姓名", "姓名")}, p.BadConsignment),
-        ({"media_type": "csv"}, p.BadConsignment),
-        ({"direction": "sideways"}, p.BadConsignment),
-        ({"receiver": "gd.test.example"}, p.BadConsignment),
-        ({"facts": facts(from_jurisdiction="HK")}, p.BadConsignment),
-        ({"facts": facts(no_such_fact=1)}, FactsProblem),
-        ({"facts": facts(transfer_date="2026-02-30")}, FactsProblem),
-        ({"fields": ("姓名", "nowhere")}, p.ColumnsMissing),
-        ({"subject_column": "nowhere"}, p.ColumnsMissing),
-        ({"path": tmp_path / "nowhere.csv"}, p.PayloadMissing),
-        ({"path": tmp_path}, p.PayloadMissing),
-        ({"path": empty}, p.PayloadMissing),
-        ({"path": twice}, p.PayloadUnreadable),
-        ({"path": broken}, p.PayloadUnreadable),
+        ({"transfer_id": "../../etc"}, p.BadConsignment, "no-name"),
+        ({"transfer_id": ".left"}, p.BadConsignment, "no-name"),
+        ({"transfer_id": "a/b"}, p.BadConsignment, "no-name"),
+        ({"dataset_id": ""}, p.BadConsignment, "empty"),
+        ({"dataset_id": "x\x00y"}, p.BadConsignment, "text"),
+        ({"dataset_id": "x" * 201}, p.BadConsignment, "text"),
+        ({"fields": ()}, p.BadConsignment, "columns"),
+        ({"fields": ("姓名", "姓名")}, p.BadConsignment, "columns"),
+        ({"media_type": "csv"}, p.BadConsignment, "media-type"),
+        ({"direction": "sideways"}, p.BadConsignment, "choice"),
+        ({"receiver": "gd.test.example"}, p.BadConsignment, "same"),
+        ({"facts": facts(from_jurisdiction="HK")}, p.BadConsignment, "elsewhere"),
+        ({"facts": facts(no_such_fact=1)}, FactsProblem, None),
+        ({"facts": facts(transfer_date="2026-02-30")}, FactsProblem, None),
+        ({"fields": ("姓名", "nowhere")}, p.ColumnsMissing, None),
+        ({"subject_column": "nowhere"}, p.ColumnsMissing, None),
+        ({"path": tmp_path / "nowhere.csv"}, p.PayloadMissing, "no-file"),
+        ({"path": tmp_path}, p.PayloadMissing, "unreadable"),
+        ({"path": empty}, p.PayloadMissing, "empty"),
+        ({"path": twice}, p.PayloadUnreadable, "damaged"),
+        ({"path": broken}, p.PayloadUnreadable, "format"),
     ]
-    for more, problem in cases:
-        with pytest.raises(problem):
+    for more, problem, reason in cases:
+        with pytest.raises(problem) as refused:
             services.declare(CHAN, consignment(**{"path": good, **more}))
+        assert refused.value.params.get("reason") == reason
+        assert "{" not in refused.value.explain("pt")["detail"]
     assert not Declaration.objects.exists() and not LogEntry.objects.exists()
 
 

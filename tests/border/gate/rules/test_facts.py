@@ -150,6 +150,20 @@ def test_what_is_no_mapping_of_names_to_values_is_unreadable(text: bytes) -> Non
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"[1, 2]", "no-mapping"), (b"a: 1\na: 2", "twice"), (b'{"a": 1, "a": 2}', "twice"),
+        (b"a: &x [1]\nb: *x", "alias"), (b"\xff\xfe\x00", "unreadable"), (b"a: [", "unreadable"),
+        (b"a: " + b"x" * MAX_BYTES, "too-large"),
+    ],
+)  # fmt: skip
+def test_why_it_is_unreadable_is_a_code(text: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableFacts) as refused:
+        parse(text)
+    assert refused.value.params["reason"] == reason
+
+
 def test_the_day_asked_for_prevails_over_the_facts() -> None:
     sheet = {**SHEET, "to_jurisdiction": "MO", "from_area": "gba9", "to_area": "mo", "is_personal": True,
              "sender_is_ciio": False, "is_important_data": False, "n_nonsensitive": 300_000, "n_sensitive": 0,

@@ -94,25 +94,26 @@ def test_an_item_is_decided_once(node):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "reason"),
     [
-        {"dataset_id": ""},
-        {"fields": {}},
-        {"fields": {"a": "blur"}},
-        {"purpose": ""},
-        {"receiver": ""},
-        {"legal_basis": "because"},
-        {"legal_basis": "open_data"},
-        {"valid_until": DAY - dt.timedelta(days=1)},
-        {"valid_until": DAY + dt.timedelta(days=4000)},
-        {"open": True},
-        {"dataset_id": "x" * 201},
-        {"receiver": "a\nb"},
+        ({"dataset_id": ""}, "empty"),
+        ({"fields": {}}, "none"),
+        ({"fields": {"a": "blur"}}, "choice"),
+        ({"purpose": ""}, "not-open"),
+        ({"receiver": ""}, "not-open"),
+        ({"legal_basis": "because"}, "choice"),
+        ({"legal_basis": "open_data"}, "choice"),
+        ({"valid_until": DAY - dt.timedelta(days=1)}, "term"),
+        ({"valid_until": DAY + dt.timedelta(days=4000)}, "term"),
+        ({"open": True}, "open"),
+        ({"dataset_id": "x" * 201}, "bad-text"),
+        ({"receiver": "a\nb"}, "bad-text"),
     ],
 )
-def test_what_cannot_be_is_told_and_not_stored(node, wrong):
-    with pytest.raises(BadItem):
+def test_what_cannot_be_is_told_and_not_stored(node, wrong, reason):
+    with pytest.raises(BadItem) as refused:
         propose(**wrong)
+    assert refused.value.params["reason"] == reason
     assert not WhitelistItem.objects.exists()
 
 
