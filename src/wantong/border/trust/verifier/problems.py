@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from wantong.ground.problems import Problem
 
 
@@ -13,10 +16,11 @@ class UnknownInquiry(Problem):
 
 
 class BadQuestion(Problem):
-    """What is asked is no question: ``reason``."""
+    """What is asked is no question: ``reason`` says which part of it, a member of DCQL by its name."""
 
     slug = "bad-question"
     status = 422
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "verifier.bad-question"}
 
 
 class InquiryOver(Problem):
@@ -27,7 +31,8 @@ class InquiryOver(Problem):
 
 
 class BadAnswer(Problem):
-    """What came is no answer to an inquiry: ``reason``."""
+    """What came is no answer to an inquiry: ``reason``, in the words of what is wrong with a presentation."""
 
     slug = "bad-answer"
     status = 400
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "credentials.why"}

@@ -110,7 +110,7 @@ def request_object(inquiry_id: uuid.UUID, wallet_nonce: str = "") -> str:
     """The signed request, for any wallet that has the link. Raises UnknownInquiry, InquiryOver, BadAnswer."""
     row = _open(Inquiry.objects, inquiry_id)
     if len(wallet_nonce) > 500 or not wallet_nonce.isprintable():
-        raise BadAnswer(reason="wallet_nonce")
+        raise BadAnswer(reason="wallet-nonce")
     return _made(row, wallet_nonce)
 
 
