@@ -191,16 +191,17 @@ def fetch(peer: str) -> None:
 
 @verb("pin")
 @click.argument("operator")
-@click.argument("certificates", type=click.File("rb"))
+@click.argument("pins", type=click.File("rb"))
 @click.option("--name", help="what its operator is called")
-def pin(operator: str, certificates: BinaryIO, name: str | None) -> None:
-    """Say by which CERTIFICATES (PEM) the list of OPERATOR from elsewhere may be signed (ETSI TS 119 612)."""
-    from wantong.border.trust.certificates.services import certificates_in
+@click.option("--url", default="", help="the identifier of the anchor, if it is one of OpenID Federation")
+def pin(operator: str, pins: BinaryIO, name: str | None, url: str) -> None:
+    """Say what may sign the list of OPERATOR from elsewhere: certificates (PEM) for one in the form of ETSI TS 119 612,
+    or a JWK set, which are the keys of an anchor of OpenID Federation at --url."""
     from wantong.border.trust.lists import receiving
     from wantong.ground.actors import system
 
-    ders = certificates_in(certificates.read())
-    made = receiving.pin_scheme(system("operator"), operator, ders, name={"en": name} if name else None)
+    told = {"en": name} if name else None
+    made = receiving.pin_scheme(system("operator"), operator, pins.read(), name=told, url=url)
     click.echo(shown(made.operator_id))
 
 
@@ -208,12 +209,26 @@ def pin(operator: str, certificates: BinaryIO, name: str | None) -> None:
 @click.argument("operator")
 @click.argument("file", type=click.File("rb"))
 def take_in(operator: str, file: BinaryIO) -> None:
-    """Keep the list in FILE (ETSI TS 119 612) of OPERATOR; it counts when two people have countersigned it."""
+    """Keep the list in FILE (ETSI TS 119 612, or statements of OpenID Federation) of OPERATOR; it counts when two people
+    have countersigned it."""
     from wantong.border.trust.lists import receiving, stored
     from wantong.ground.actors import system
 
     row = receiving.take_in(system("operator"), operator, file.read()) or receiving.received(operator)
     _say_head(stored.content(row))
+
+
+@verb("gather")
+@click.argument("operator")
+def gather(operator: str) -> None:
+    """Ask the anchor of OpenID Federation that is pinned as OPERATOR whom it names now; it counts when two people have
+    countersigned it. The worker asks every twelve hours."""
+    from wantong.border.trust.lists import receiving, stored
+
+    told = stored.content(receiving.gather(operator) or receiving.received(operator))
+    _say_head(told)
+    for line in _services(told):
+        click.echo(line)
 
 
 def _read(file: BinaryIO, signers: BinaryIO) -> TrustList:

@@ -51,6 +51,8 @@ class Desk:
             free, delivering = self._free, list(self._delivering.values())
             self._called = not free
         pause = LONGEST_SLEEP
+        # until it is known when more is due: a thread that finds something sooner meanwhile calls
+        self._until = time.monotonic() + pause.total_seconds()
         if free:
             taken = services.take(free, delivering)
             for event in taken.events:
@@ -118,6 +120,8 @@ class Desk:
         from wantong.ground.outbox import services
 
         with self._lock:
+            # what it delivered last is over, or put off: then that is the next thing due, maybe
+            self._delivering.pop(threading.get_ident(), None)
             delivering = list(self._delivering.values())
         taken = services.take(1, delivering)
         if taken.wait is not None and time.monotonic() + taken.wait.total_seconds() < self._until:

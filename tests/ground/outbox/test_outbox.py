@@ -181,6 +181,24 @@ def test_a_thread_that_is_done_goes_on_with_what_nobody_was_free_for(node, handl
     assert seen == ["a", "b", "c"]
 
 
+def test_what_a_thread_has_put_off_is_not_slept_over(node, handlers, monkeypatch):
+    """The worker sleeps for ten seconds while something is being delivered; if that wants to come again, it is called."""
+    woken = []
+    monkeypatch.setattr(services, "wake", lambda: woken.append(1))
+
+    @services.handler("t")
+    def handle(event):
+        raise services.Retry("not yet", after=timedelta(seconds=2))
+
+    services.publish("t", "a", {})
+    woken.clear()
+    desk = Desk(1, lambda: True)
+    assert desk.hand_out() == worker.LONGEST_SLEEP
+    desk.close()
+    assert woken
+    assert timedelta(seconds=1) < desk.hand_out() <= timedelta(seconds=2)
+
+
 def test_a_clock_that_was_ahead_only_while_a_thread_worked_is_noticed(node, handlers, monkeypatch):
     now, seen = timezone.now(), []
 

@@ -434,10 +434,10 @@ def test_a_list_in_etsi_s_form_is_taken_in(keys):
     xml = ts119612.export(told, their_signer, told.issued, "https://mo.example").encode()
     with pytest.raises(UnknownScheme):
         receiving.take_in(LAM, "eu:mo", xml)
-    receiving.pin_scheme(LAM, "eu:mo", [certify("other").der])
+    receiving.pin_scheme(LAM, "eu:mo", certify("other").der)
     with pytest.raises(BadSignature):
         receiving.take_in(LAM, "eu:mo", xml)
-    receiving.pin_scheme(LAM, "eu:mo", [their_signer.der])
+    receiving.pin_scheme(LAM, "eu:mo", their_signer.der)
     row = receiving.take_in(LAM, "eu:mo", xml)
     assert receiving.take_in(LAM, "eu:mo", xml) is None
     assert not ask().recognised

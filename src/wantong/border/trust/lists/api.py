@@ -182,17 +182,23 @@ def pin_scheme(
     operator_id: Form[str],
     certificates_file: File[UploadedFile],
     name: Form[str] = "",
+    url: Form[str] = "",
 ) -> dict[str, Any]:
-    """Say by which certificates a list in ETSI's form may be signed."""
-    ders = certificates.certificates_in(certificates_file.read(256 * 1024))
-    told = {"en": name} if name else None
-    made = receiving.pin_scheme(request.auth, operator_id, ders, name=told)  # type: ignore[attr-defined]
-    return {"operator": made.operator_id, "certificates": len(made.certificates)}
+    """Say by which certificates a list in ETSI's form may be signed, or by which keys (a JWK set) the anchor of an OpenID
+    Federation at ``url`` speaks."""
+    pins, told = certificates_file.read(256 * 1024), {"en": name} if name else None
+    made = receiving.pin_scheme(request.auth, operator_id, pins, name=told, url=url)  # type: ignore[attr-defined]
+    return {
+        "operator": made.operator_id,
+        "certificates": len(made.certificates),
+        "keys": len(made.keys),
+    }
 
 
 @router.post("/trust/schemes/list", response={201: dict, 200: dict})
 def take_in(request: HttpRequest, operator_id: Form[str], file: File[UploadedFile]) -> Any:
-    """Keep a list in ETSI's form (TS 119 612); it counts when two people have countersigned it. 200: it is here already."""
+    """Keep a list in ETSI's form (TS 119 612), or a federation's statements; it counts when two people have countersigned
+    it. 200: it is here already."""
     made = receiving.take_in(request.auth, operator_id, file.read(LARGEST + 1))  # type: ignore[attr-defined]
     return Status(201, _received(made)) if made else Status(200, {"operator": operator_id})
 

@@ -12,10 +12,18 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wantong.border.trust import jws
+from wantong.border.trust.lists.trustlist import ServiceType
 from wantong.ground.crypto import Signer
 
 ENTITY_STATEMENT: Final = "entity-statement+jwt"
 LIFETIME: Final = timedelta(days=1)
+TYPES: Final[Mapping[str, ServiceType]] = {
+    "openid_provider": ServiceType.IDENTITY_PROVIDER,
+    "openid_credential_issuer": ServiceType.ISSUER,
+    "openid_credential_verifier": ServiceType.VERIFIER,
+    "openid_wallet_provider": ServiceType.WALLET_PROVIDER,
+}
+"""Entity types (OpenID Federation; OpenID Federation for Wallet Architectures) and the services that they are here."""
 
 METADATA: dict[str, Callable[[], Mapping[str, Any]]] = {}
 """Entity type (``openid_provider``, ``openid_credential_issuer`` …) → what this node says of itself as one."""

@@ -14,6 +14,7 @@ from wantong.border.trust.lists import (  # noqa: F401 - successors and watching
     successors,
     watching,
 )
+from wantong.border.trust.lists.models import Scheme
 from wantong.border.trust.lists.problems import NotFetched
 from wantong.border.trust.models import Peer
 from wantong.border.trust.tokens import Request
@@ -84,9 +85,26 @@ def look_at_all(event: Event) -> None:
         for peer in trust.peers():
             if not peer.foreign:
                 receiving.look_soon(peer)
+        for scheme in Scheme.objects.filter(active=True).exclude(keys=[]):
+            key = f"trustlist.gather:{scheme.operator_id}"
+            outbox.publish("trustlist.gather", key, {"operator": scheme.operator_id})
         outbox.publish(
             "trustlist.round", "trustlist.round", {"at": timezone.now().isoformat()}, delay=publishing.ROUND
         )
+
+
+@outbox.handler("trustlist.gather")
+def gather(event: Event) -> None:
+    """Ask the anchor of a federation. What it shows may be wrong: that is noted, and the next round asks again."""
+    operator = event.payload["operator"]
+    try:
+        receiving.gather(operator)
+    except NotFetched as problem:
+        if event.attempts < PATIENCE:
+            raise outbox.Retry(str(problem)) from problem
+        logger.warning("trustlist.not_fetched", operator=operator, reason=str(problem))
+    except Problem as problem:
+        logger.error("trustlist.refused", operator=operator, problem=problem.slug, reason=str(problem))
 
 
 def _peer(event: Event) -> Peer | None:

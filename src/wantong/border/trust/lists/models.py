@@ -100,13 +100,20 @@ class ProposalAction(models.Model):
         return f"{self.act} by {self.actor}"
 
 
+FORMS = {"jws": "JWS", "xml": "ETSI TS 119 612", "fed": "OpenID Federation"}
+
+
 class Scheme(models.Model):
-    """The operator of a list from elsewhere (ETSI TS 119 612): the certificates that may sign it, pinned by a person."""
+    """The operator of a list from elsewhere: what may sign it, pinned by a person.
+
+    ``certificates`` sign a list of ETSI TS 119 612, ``keys`` the statements of an anchor of OpenID Federation at ``url``.
+    """
 
     operator_id = models.CharField(max_length=300, unique=True)
     name = models.JSONField(default=dict)
     url = models.URLField(max_length=500, blank=True)
     certificates = models.JSONField(default=list, help_text="DER in base64")
+    keys = models.JSONField(default=list, help_text="public JWKs")
     active = models.BooleanField(default=True)
     pinned_by = models.CharField(max_length=200)
     pinned_at = models.DateTimeField(default=timezone.now)
@@ -124,8 +131,8 @@ class Received(models.Model):
     id = models.BigAutoField(primary_key=True)
     operator_id = models.CharField(max_length=300)
     sequence = models.PositiveIntegerField()
-    form = models.CharField(max_length=4, choices=[("jws", "JWS"), ("xml", "ETSI TS 119 612")])
-    original = models.TextField(help_text="as it was received: JWS compact, or XML")
+    form = models.CharField(max_length=4, choices=FORMS)
+    original = models.TextField(help_text="as it was received: JWS compact, XML, or statements")
     payload = models.TextField(help_text="canonical JSON")
     head = models.JSONField(help_text="the list without its providers")
     digest = models.CharField(max_length=71)
@@ -141,7 +148,7 @@ class Received(models.Model):
         ordering = ("operator_id", "-sequence")
         constraints = (
             models.UniqueConstraint(fields=("operator_id", "sequence"), name="trustlists_received_once"),
-            models.CheckConstraint(name="trustlists_received_form", condition=Q(form__in=("jws", "xml"))),
+            models.CheckConstraint(name="trustlists_received_form", condition=Q(form__in=tuple(FORMS))),
         )
 
     def __str__(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 from joserfc import jwt
@@ -15,7 +16,17 @@ from joserfc.jwk import OKPKey
 
 from wantong.border.trust import jws, keys
 from wantong.border.trust.certificates import holdings
-from wantong.border.trust.lists import countersigning, recognition, signed, stored, trustlist, ts119612
+from wantong.border.trust.certificates.services import certificates_in
+from wantong.border.trust.lists import (
+    countersigning,
+    federated,
+    gathering,
+    recognition,
+    signed,
+    stored,
+    trustlist,
+    ts119612,
+)
 from wantong.border.trust.lists.models import Received, Scheme
 from wantong.border.trust.lists.problems import (
     BadList,
@@ -38,6 +49,7 @@ from wantong.ground.log import services as log
 from wantong.ground.log.models import LogEntry
 from wantong.ground.outbox import services as outbox
 
+logger = structlog.get_logger(__name__)
 VOUCHER = "trust-list-signers+jwt"
 VOUCHER_LIFETIME = timedelta(days=1)
 LARGEST = trustlist.LARGEST * 2
@@ -138,43 +150,87 @@ def receive(peer: Peer, text: str, signers: frozenset[str]) -> Received | None:
 def pin_scheme(
     actor: Actor,
     operator_id: str,
-    certificates: Sequence[bytes],
+    pins: bytes,
     *,
     name: Mapping[str, str] | None = None,
     url: str = "",
 ) -> Scheme:
-    """Say by which certificates a list from elsewhere (ETSI TS 119 612) may be signed. Raises NotAllowed, BadList."""
+    """Say what may sign a list from elsewhere: certificates (PEM, DER), or the keys (JWK set) of a federation's anchor.
+
+    The anchor, whose identifier ``url`` is, is asked every twelve hours. Raises NotAllowed, BadList.
+    """
     require(actor, "operator", "approver")
-    if not certificates or any(not recognition.subject_name(der) for der in certificates):
-        raise BadList(field="certificates", reason="no-certificate")
+    if pins.lstrip().startswith(b"{"):
+        keys, certificates = federated.keys_in(pins), []
+        if not url.startswith(("https://", "http://")):
+            raise BadList(field="uri", reason="no-address")
+        signers = sorted(map(jws.thumbprint, keys))
+    else:
+        keys, certificates = [], certificates_in(pins)
+        if any(not recognition.subject_name(der) for der in certificates):
+            raise BadList(field="certificates", reason="no-certificate")
+        signers = sorted(map(fingerprint, certificates))
     made, _ = Scheme.objects.update_or_create(
         operator_id=operator_id,
         defaults={
             "name": dict(name or {"en": operator_id}),
             "url": url,
             "certificates": [base64.b64encode(der).decode() for der in certificates],
+            "keys": keys,
             "active": True,
             "pinned_by": actor.id,
             "pinned_at": timezone.now(),
         },
     )
-    body = {"operator": operator_id, "signers": sorted(map(fingerprint, certificates))}
-    log.record("trustlist.pin-scheme", body, timezone.now())
+    log.record("trustlist.pin-scheme", {"operator": operator_id, "signers": signers}, timezone.now())
     return made
 
 
-def take_in(actor: Actor, operator_id: str, xml: bytes) -> Received | None:
-    """Keep a list in ETSI's form whose signature is by a certificate pinned for its operator; None if it is here.
+def take_in(actor: Actor, operator_id: str, data: bytes) -> Received | None:
+    """Keep a list in ETSI's form, or a federation's statements, signed by what is pinned for its operator; None if it is here.
 
     It counts when two people have countersigned it. Raises NotAllowed, UnknownScheme, and as :func:`receive`.
     """
     require(actor, "operator", "approver")
+    scheme = pinned_scheme(operator_id)
+    if scheme.keys:
+        return _take_in_federation(scheme, data)
+    pinned = [base64.b64decode(text) for text in scheme.certificates]
+    told, signer = ts119612.read(data, pinned, operator_id=operator_id)
+    return _keep(told, data.decode("utf-8", "replace"), "xml", fingerprint(signer))
+
+
+def gather(operator_id: str) -> Received | None:
+    """Ask the anchor of a federation for its statements and keep them; None if they are here already.
+
+    Raises UnknownScheme, NotFetched, and as :func:`receive`.
+    """
+    scheme = pinned_scheme(operator_id)
+    if not scheme.keys:
+        raise UnknownScheme(operator=operator_id[:200])
+    return _take_in_federation(scheme, gathering.gather(scheme.url).dumps())
+
+
+def pinned_scheme(operator_id: str) -> Scheme:
+    """The operator of a list from elsewhere, as somebody has pinned it. Raises UnknownScheme."""
     scheme = Scheme.objects.filter(operator_id=operator_id, active=True).first()
     if scheme is None:
         raise UnknownScheme(operator=operator_id[:200])
-    pinned = [base64.b64decode(text) for text in scheme.certificates]
-    told, signer = ts119612.read(xml, pinned, operator_id=operator_id)
-    return _keep(told, xml.decode("utf-8", "replace"), "xml", fingerprint(signer))
+    return scheme
+
+
+def _take_in_federation(scheme: Scheme, data: bytes) -> Received | None:
+    last = Received.objects.filter(operator_id=scheme.operator_id).order_by("-sequence").first()
+    before = stored.content(last) if last is not None and last.form == "fed" else None
+    now = timezone.now()
+    found = federated.read(data, scheme.keys, now, operator_id=scheme.operator_id, before=before)
+    if found.told.uri != scheme.url:
+        raise BadList(
+            field="list", reason="another-operator", operator=found.told.uri[:200], wanted=scheme.url
+        )
+    for entity, why in found.left:
+        logger.warning("trustlist.left_out", operator=scheme.operator_id, entity=entity, why=why)
+    return _keep(found.told, data.decode(), "fed", found.signer)
 
 
 @transaction.atomic

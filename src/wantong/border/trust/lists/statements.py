@@ -14,7 +14,7 @@ from wantong.border.trust.certificates import holdings
 from wantong.border.trust.lists import federation, publishing, signed, stored
 from wantong.border.trust.lists.models import Listed
 from wantong.border.trust.lists.problems import NoList
-from wantong.border.trust.lists.trustlist import Service, ServiceType, State, Status
+from wantong.border.trust.lists.trustlist import Service, State, Status
 from wantong.ground import config
 from wantong.ground.i18n import LANG_ATTRIBUTE
 
@@ -43,11 +43,11 @@ def entity_configuration() -> str:
 
 def subordinates(entity_type: str = "") -> list[str]:
     """The entities about which this node makes statements; of the node's peers, those whose lists count."""
-    kinds = FEDERATION_TYPES.get(entity_type, ()) if entity_type else None
+    kind = federation.TYPES.get(entity_type)
     now, found = timezone.now(), []
     for row in _own_listed().exclude(entity_id=""):
         state = Service.of(row.service).at(now)
-        if (kinds is None or row.type in kinds) and _stands(state, now):
+        if (not entity_type or row.type == kind) and _stands(state, now):
             found.append(row.entity_id)
     if entity_type in ("", "federation_entity"):
         found += [
@@ -55,15 +55,6 @@ def subordinates(entity_type: str = "") -> list[str]:
             for row in stored.counting().filter(received__form="jws")
         ]
     return sorted(set(found))
-
-
-FEDERATION_TYPES: Mapping[str, tuple[str, ...]] = {
-    "openid_provider": (ServiceType.IDENTITY_PROVIDER.value,),
-    "openid_credential_issuer": (ServiceType.ISSUER.value,),
-    "openid_credential_verifier": (ServiceType.VERIFIER.value,),
-    "openid_wallet_provider": (ServiceType.WALLET_PROVIDER.value,),
-    "federation_entity": (),
-}
 
 
 def statement_about(entity_id: str) -> str:
