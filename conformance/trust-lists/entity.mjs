@@ -1,10 +1,16 @@
-// An OpenID provider that is a federation entity, and a resolver that looks for a chain from it to a trust anchor.
+// An OpenID provider that is a federation entity, and a resolver that looks for a chain from it to a trust anchor; and
+// beneath /anchor a trust anchor of its own, which names the provider.
 // node entity.mjs PORT ANCHOR: prints its public key, then reads lines from standard input and answers each with one:
 //   "resolve"  the entity with the key it printed      "forge"  the same entity with another key
 //   "stranger" an entity that the anchor does not list
+//   "anchor KEYS FILE" its own anchor's statements are by the key that FILE will hold, or ("meddle") by another
+//   "policies CASES FILE" what each case in the file CASES becomes under its policy, into FILE
 import { createServer } from "node:http";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { createEntityConfiguration, resolveTrustChains } from "@openid-federation/core";
+import {
+  applyMetadataPolicyToMetadata, createEntityConfiguration, createEntityStatement, resolveTrustChains,
+} from "@openid-federation/core";
 import * as jose from "jose";
 
 const [port, anchor] = process.argv.slice(2);
@@ -19,24 +25,68 @@ async function made() {
 const own = await made();
 const other = await made();
 let current = own;
+const above = await made();
+let states = above;
+
+function by(key) {
+  return {
+    header: { kid: key.jwk.kid, typ: "entity-statement+jwt", alg: "ES256" },
+    signJwtCallback: async ({ toBeSigned }) => {
+      const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key.privateKey, toBeSigned);
+      return new Uint8Array(signature);
+    },
+  };
+}
+
+function times() {
+  const now = Math.floor(Date.now() / 1000);
+  return { iat: now, exp: now + 600 };
+}
 
 async function configuration(entity) {
-  const now = Math.floor(Date.now() / 1000);
   return createEntityConfiguration({
-    header: { kid: current.jwk.kid, typ: "entity-statement+jwt", alg: "ES256" },
+    ...by(current),
     claims: {
-      iss: entity, sub: entity, iat: now, exp: now + 600, authority_hints: [anchor],
+      iss: entity, sub: entity, ...times(), authority_hints: [anchor, `${url}/anchor`],
       jwks: { keys: [current.jwk] },
-      metadata: { federation_entity: { organization_name: "One Account" } },
-    },
-    signJwtCallback: async ({ toBeSigned }) => {
-      const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, current.privateKey, toBeSigned);
-      return new Uint8Array(signature);
+      metadata: {
+        federation_entity: { organization_name: "One Account" },
+        openid_provider: {
+          issuer: entity, authorization_endpoint: `${entity}/authorize`, token_endpoint: `${entity}/token`,
+          response_types_supported: ["code"], subject_types_supported: ["pairwise"],
+          id_token_signing_alg_values_supported: ["ES256"], client_registration_types_supported: ["automatic"],
+        },
+      },
     },
   });
 }
 
+const ANCHORED = {
+  "/anchor/.well-known/openid-federation": () => createEntityConfiguration({
+    ...by(above),
+    claims: {
+      iss: `${url}/anchor`, sub: `${url}/anchor`, ...times(), jwks: { keys: [above.jwk] },
+      metadata: {
+        federation_entity: {
+          organization_name: "Anchor", federation_list_endpoint: `${url}/anchor/list`,
+          federation_fetch_endpoint: `${url}/anchor/fetch`,
+        },
+      },
+    },
+  }),
+  "/anchor/list": () => JSON.stringify([url]),
+  "/anchor/fetch": () => createEntityStatement({
+    ...by(states), jwk: states.jwk,
+    claims: {
+      iss: `${url}/anchor`, sub: url, ...times(), jwks: { keys: [own.jwk] },
+      metadata_policy: { openid_provider: { response_types_supported: { subset_of: ["code"] } } },
+    },
+  }),
+};
+
 const server = createServer(async (request, response) => {
+  const anchored = ANCHORED[request.url.split("?")[0]];
+  if (anchored) return response.end(await anchored());
   const prefix = request.url.startsWith("/stranger") ? "/stranger" : "";
   response.writeHead(200, { "Content-Type": "application/entity-statement+jwt" });
   response.end(await configuration(url + prefix));
@@ -66,7 +116,27 @@ async function resolve(entityId) {
 }
 
 console.log(JSON.stringify(own.jwk));
+function decided({ policy, about }) {
+  try {
+    return applyMetadataPolicyToMetadata({ leafMetadata: { x: about }, policyMetadata: { x: policy } }).resolvedLeafMetadata.x;
+  } catch {
+    return null;
+  }
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
+  const [asked, from, to] = line.split(" ");
+  if (asked === "anchor") {
+    states = from === "meddle" ? other : above;
+    writeFileSync(to, JSON.stringify({ keys: [above.jwk] }));
+    console.log("ok");
+    continue;
+  }
+  if (asked === "policies") {
+    writeFileSync(to, JSON.stringify(JSON.parse(readFileSync(from, "utf-8")).map(decided)));
+    console.log("ok");
+    continue;
+  }
   current = line === "forge" ? other : own;
   console.log(await resolve(line === "stranger" ? `${url}/stranger` : url));
 }

@@ -182,6 +182,16 @@ def test_a_fresh_token_is_given_to_the_receiver_only(peer, make_peer, agreed, dr
     assert peer.client.post(path).status_code == 401
 
 
+def test_who_was_restored_says_that_no_more_receipts_will_come(peer, agreed, drain):
+    pid = request(peer, agreed).json()["providerPid"]
+    drain()
+    path = f"/wantong/transfers/{pid}/receipts"
+    assert peer.call("GET", path).json()["final"] is False
+    # as a restore leaves one that it has forgotten: ended, and without the gate's papers
+    Transfer.objects.filter(pid=pid).update(state="COMPLETED", declaration_id="")
+    assert peer.call("GET", path).json()["final"] is True
+
+
 # --- we are the consumer ----------------------------------------------------------------------------------------
 
 

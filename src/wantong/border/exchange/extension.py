@@ -72,9 +72,12 @@ def fresh_access(request: HttpRequest, pid: str) -> HttpResponse:
 
 @csrf_exempt
 def receipts(request: HttpRequest, pid: str) -> HttpResponse:
-    """What this node has logged about a transfer: kind, time, where its receipt is."""
+    """What this node has logged about a transfer: kind, time, where its receipt is; ``final`` if no more will come."""
     caller, _ = incoming(request, "GET")
-    return JsonResponse({"entries": logged(_mine(caller, pid))})
+    process = _mine(caller, pid)
+    # what was lost with the time before a restore nobody logs any more
+    final = not process.declaration_id and process.state in transfer.MACHINE.final
+    return JsonResponse({"entries": logged(process), "final": final})
 
 
 @csrf_exempt
@@ -186,7 +189,7 @@ def send_withdrawal(event: Event) -> None:
 
 
 def collect_receipts(pid: str) -> bool:
-    """Learn what the counterparty has logged about a completed transfer. False while he has nothing to show."""
+    """Learn what the counterparty has logged about a completed transfer. False while there is more to come."""
     process = Transfer.objects.select_related("peer").get(pid=pid)
     url = f"{process.peer.url.rstrip('/')}/wantong/transfers/{process.counterpart_pid}/receipts"
     try:
@@ -206,7 +209,7 @@ def collect_receipts(pid: str) -> bool:
     ]
     with transaction.atomic():
         Transfer.objects.filter(pid=pid).update(peer_receipts=kept)
-    return any(entry["kind"].endswith(".deliver") for entry in kept)
+    return told.get("final") is True or any(entry["kind"].endswith(".deliver") for entry in kept)
 
 
 def incoming(request: HttpRequest, method: str) -> tuple[Caller, bytes]:

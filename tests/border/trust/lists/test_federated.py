@@ -257,6 +257,9 @@ def test_whatever_is_no_such_file_is_refused_in_words(told: Any):
         ({"a": {"default": 1, "essential": True}}, {}, {"a": 1}),
         ({"scope": {"subset_of": ["openid"]}}, {"scope": "openid email"}, {"scope": "openid"}),
         ({"a": "yes"}, {"a": 1}, None),
+        ({"a": {"add": ["b"]}}, {"a": "no list"}, None),
+        ({"a": {"subset_of": ["b"]}}, {"a": "b"}, None),
+        ({"a": {"subset_of": ["b"]}}, {}, {}),
     ],
 )
 def test_metadata_stand_as_a_policy_lets_them(policy: Any, about: Any, found: Any):

@@ -348,17 +348,20 @@ def _under(policy: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any
         value = value.split() if spaced and isinstance(value, str) else value
         if "value" in rules:
             value = rules["value"]
-        if "add" in rules:
-            value = [*(value or []), *(one for one in rules["add"] if one not in (value or []))]
+        if value is None and "add" in rules:
+            value = []
         if value is None and "default" in rules:
             value = rules["default"]
         if value is not None:
+            if not isinstance(value, list) and {"add", "subset_of", "superset_of"} & rules.keys():
+                raise Unfit("policy")
+            if "add" in rules:
+                value = [*value, *(one for one in rules["add"] if one not in value)]
             if "one_of" in rules and value not in rules["one_of"]:
                 raise Unfit("policy")
-            several = value if isinstance(value, list) else [value]
             if "subset_of" in rules:
-                value = several = [one for one in several if one in rules["subset_of"]]
-            if "superset_of" in rules and any(one not in several for one in rules["superset_of"]):
+                value = [one for one in value if one in rules["subset_of"]]
+            if "superset_of" in rules and any(one not in value for one in rules["superset_of"]):
                 raise Unfit("policy")
         elif rules.get("essential"):
             raise Unfit("policy")
