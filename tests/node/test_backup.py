@@ -21,7 +21,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.node.test_processes import children, folder, free_ports, wait_for, wantong  # noqa: F401 - a fixture
+from tests.node.test_processes import children, folder, wait_for, wantong  # noqa: F401 - a fixture
 
 from wantong.border.gate.declarations import outgoing
 from wantong.ground import drafts, keyring
@@ -29,6 +29,7 @@ from wantong.ground.config import NodeConfig
 from wantong.ground.log import Trust, verify_receipt
 from wantong.ground.log.audit import Website, audit
 from wantong.node import backup, config
+from wantong.node.bay import free_ports
 
 pytestmark = pytest.mark.processes
 
@@ -167,7 +168,7 @@ def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_
 
 
 def test_what_was_logged_after_the_backup_comes_back_from_the_witness(folder, tmp_path):  # noqa: F811
-    web, data = free_ports(2)
+    web, data = free_ports(0, set())
     other = tmp_path / "other"
     said(
         "node", "init", other, "--jurisdiction", "gd", "--url", f"http://127.0.0.1:{web}",

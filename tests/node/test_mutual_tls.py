@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.ground.http.certificates import Issuer
-from tests.node.test_processes import free_ports, wait_for, wantong
+from tests.node.test_processes import wait_for, wantong
 
 from wantong.border.trust import keys, tokens
 from wantong.node import config, setup
+from wantong.node.bay import free_ports
 
 pytestmark = pytest.mark.processes
 ASKED = {"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage"}
@@ -28,10 +29,10 @@ class Two:
         self.issuer = Issuer.make("The bay's issuer")
         self.other = Issuer.make("Somebody else")
         (root / "ca.pem").write_bytes(self.issuer.pem())
-        self.folders, self.urls, ports = {}, {}, free_ports(4)
+        self.folders, self.urls, taken = {}, {}, set[int]()
         for place in ("gd", "mo"):
             folder = self.folders[place] = root / place
-            web, data = ports.pop(), ports.pop()
+            web, data = free_ports(0, taken)
             self.urls[place] = f"https://127.0.0.1:{web}"
             setup.create(
                 folder, jurisdiction=place, participant_id=f"{place}.test.example", url=self.urls[place],

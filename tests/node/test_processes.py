@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from wantong.node import config, setup
+from wantong.node.bay import free_ports
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
@@ -29,14 +29,6 @@ def wantong(*arguments: str | Path, log: IO[str] | int = subprocess.PIPE) -> sub
         [sys.executable, "-m", "wantong", *map(str, arguments)],
         env=environment, text=True, stdout=subprocess.PIPE, stderr=log,
     )  # fmt: skip
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def children(pid: int) -> dict[int, str]:
@@ -65,7 +57,7 @@ def wait_for(condition, seconds: float = 30.0):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    web, data = free_ports(2)
+    web, data = free_ports(0, set())
     place = tmp_path / "node"
     process = wantong(
         "node", "init", place, "--jurisdiction", "mo", "--url", f"http://127.0.0.1:{web}",

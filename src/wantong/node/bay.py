@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -200,17 +201,28 @@ class Bay:
 
 
 def free_ports(first: int, taken: set[int]) -> tuple[int, int]:
-    """Two ports nobody listens on, from ``first`` upwards (0: any), and not in ``taken``, to which they are added."""
+    """Two ports nobody listens on, from ``first`` upwards (0: any), and not in ``taken``, to which they are added.
+
+    *Any* is none of those that the system gives to connections and to whoever asks for port 0: between being found here
+    and being listened on, such a one could become somebody else's.
+    """
     found: list[int] = []
-    port = first
     while len(found) < 2:
-        if port == 0 or port not in taken:
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-                number = probe.getsockname()[1]
-                if number not in taken:
-                    found.append(number)
-                    taken.add(number)
-        port += 1 if first else 0
+        port = first or random.randrange(10_000, _lowest_given())  # noqa: S311 - no secret
+        first += bool(first)
+        if port in taken:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+            taken.add(port)
     return found[0], found[1]
+
+
+def _lowest_given() -> int:
+    """The first of the ports that the system gives away."""
+    try:
+        return max(int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]), 11_000)
+    except (OSError, ValueError):
+        return 32_768
