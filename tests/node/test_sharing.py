@@ -96,7 +96,7 @@ def by_command(bay: Bay, shared: sharing.Shared) -> None:
         "gd", "clerk", "ask", shared.dataset, "--body", "gd-transport", "--purpose", "planning", "--basis",
         "statutory_duty", "--article", "x", "--until", "2099-01-01", "--volume", "5",
     )  # fmt: skip
-    assert "within three years" in asked
+    assert "until: it must be between" in asked
     assert "does not answer" in runner.invoke(command, ["show", "--node", "http://127.0.0.1:9"]).output
 
 
