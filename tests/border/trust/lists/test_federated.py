@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jwt
 from joserfc.jwk import ECKey
+from joserfc.jws import serialize_compact
 from tests.border.trust.lists.test_services import LAM, LEI, keys  # noqa: F401 - a fixture
 
 from wantong.border.trust.lists import ServiceType, Status, countersigning, receiving, services
@@ -69,7 +69,7 @@ class Federation:
         begin = int(self.at.timestamp())
         told = {"iat": begin, "exp": begin + int(self.lasts.total_seconds()), **claims}
         told = {name: value for name, value in told.items() if value is not None}
-        return jwt.encode({"alg": "ES256", "typ": typ, "kid": by.kid}, told, by)
+        return serialize_compact({"alg": "ES256", "typ": typ, "kid": by.kid}, json.dumps(told), by)
 
     def configuration(self) -> str:
         ends = {f"federation_{verb}_endpoint": f"{self.home}/{verb}" for verb in ("list", "fetch")}
@@ -232,6 +232,35 @@ def test_no_byte_can_be_changed_and_say_something_else(at: int, to: int):
 def test_whatever_is_no_such_file_is_refused_in_words(told: Any):
     with pytest.raises((BadList, BadSignature)):
         read(json.dumps(told).encode(), PINS, NOW, operator_id="it:anchor")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(st.characters(), max_size=6) | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("keys", "kty", "x", "vct", "a")), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(ANYTHING, ANYTHING, ANYTHING, ANYTHING)
+def test_one_entity_cannot_keep_the_others_out(jwks: Any, kinds: Any, name: Any, whole: Any):
+    """Whatever it says of itself under its own key: it is listed or left out, and nobody else is touched."""
+    about = {"jwks": jwks, "credential_configurations_supported": {"a": {"vct": kinds}, "b": kinds}}
+    spoilt = {
+        "openid_credential_issuer": about,
+        "federation_entity": {"organization_name": name},
+        "other": whole,
+    }
+    bent = Federation(anchor=KNOWN.anchor, entities=KNOWN.entities)
+    bent.metadata = {**KNOWN.metadata, UNIVERSITY: spoilt}
+    found = {one.id: one for _, one in taken(bent).services()}
+    kept = f"{BANK}#identity-provider"
+    assert found[kept] == {one.id: one for _, one in FIRST.services()}[kept]
+
+
+@pytest.mark.parametrize("allowed", [5, "openid_provider", {"openid_provider": 1}])
+def test_what_an_anchor_allows_is_a_list(allowed: Any):
+    found = of(Federation(says={"constraints": {"allowed_entity_types": allowed}}))
+    assert set(dict(found.left).values()) == {"policy"}
 
 
 # --- policies (section 6.1.3.1) ------------------------------------------------------------------------------------------

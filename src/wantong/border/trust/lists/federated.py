@@ -7,7 +7,6 @@ that was read before does, so what an entity signed before it left stays good. I
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from wantong.border.trust.lists.trustlist import (
     moment,
 )
 from wantong.border.trust.verdict import Refused
+from wantong.ground import canonical
 
 VERSION: Final = "wantong-federation/1"
 LARGEST_STATEMENT: Final = 256 * 1024
@@ -176,7 +176,7 @@ def _proven(token: jws.Unproven, keys: Iterable[Mapping[str, Any]]) -> Mapping[s
             continue
         try:
             jws.prove_by(token, JWKRegistry.import_key(dict(key)))
-        except (Refused, JoseError, ValueError, TypeError, KeyError):
+        except (Refused, JoseError, ValueError, TypeError, KeyError, AttributeError):
             continue
         return key
     return None
@@ -227,17 +227,22 @@ def _entity(said: Mapping[str, Any], own: str, anchor: str, latest: int) -> tupl
     services = [
         (service, _state(kind, metadata[kind], payload, names))
         for kind, service in TYPES.items()
-        if kind in metadata and (allowed is None or kind in allowed)
+        if kind in metadata and (not isinstance(allowed, list) or kind in allowed)
     ]
+    if allowed is not None and not isinstance(allowed, list):
+        raise Unfit("policy")
     if not services:
         raise Unfit("no-service")
     provider = {"id": said["sub"], "name": names, "uri": said["sub"], "services": []}
     try:
         for _, state in services:
             State.of({**state, "since": moment(_moment(said["iat"]))})
+            canonical.dumps(state)
         return (Provider.of(provider), services), payload["iat"]
     except BadList as problem:
         raise Unfit(str(problem.params["reason"])) from None
+    except ValueError:  # half a character is a text to JSON, and nothing that can be signed
+        raise Unfit("metadata") from None
 
 
 def _state(
@@ -255,8 +260,8 @@ def _state(
     if TYPES[kind] is ServiceType.ISSUER:
         configured = about.get("credential_configurations_supported")
         found = configured.values() if isinstance(configured, Mapping) else ()
-        kinds = {one.get("vct") or one.get("doctype") for one in found if isinstance(one, Mapping)}
-        told["credential_types"] = sorted(str(kind) for kind in kinds if kind)
+        kinds = [one.get("vct") or one.get("doctype") for one in found if isinstance(one, Mapping)]
+        told["credential_types"] = sorted({kind for kind in kinds if isinstance(kind, str)})
     elif TYPES[kind] is ServiceType.VERIFIER:
         told["credential_types"] = ["*"]  # a federation does not say what a verifier may ask for
     return told
@@ -285,11 +290,11 @@ def _service(
     subject: str, kind: ServiceType, told: Mapping[str, Any], before: Service | None, issued: datetime
 ) -> Service:
     history = before.history if before else ()
-    if history:
+    if before:
         told = {**told, "period": {"since": moment(history[-1].period.since)}}
         last = {name: value for name, value in history[0].to_dict().items() if name != "since"}
         if last == {name: value for name, value in told.items() if value not in ("", [], {})}:
-            return before or Service(f"{subject}#{kind.value}", kind, history)
+            return before
     state = State.of({**told, "since": moment(issued)})
     return Service(f"{subject}#{kind.value}", kind, (state, *(one for one in history if one.since < issued)))
 
@@ -382,7 +387,7 @@ def _moment(at: int) -> datetime:
 def keys_in(data: bytes) -> list[dict[str, Any]]:
     """The keys of a JWK set, to be pinned. Raises BadList."""
     try:
-        told = json.loads(data)
+        told = jws.json_object(data)
         keys = [dict(key) for key in told["keys"]]
         good = bool(keys) and all(
             jws.usable(JWKRegistry.import_key(key)) and jws.thumbprint(key) for key in keys
