@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: up test coverage lint conformance benchmarks docs lock clean
+.PHONY: up test coverage lint conformance benchmarks docs site lock clean
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) …"
@@ -44,7 +44,10 @@ docs: $(VENV)/.installed-test  ## the documentation as pages in site/
 	@$(BIN)/python tools/tasks.py > docs/tasks.md
 	@$(BIN)/python tools/authorisation.py > docs/authorisation.md
 	@$(BIN)/python tools/openid_modules.py > docs/openid-modules.md
-	@$(BIN)/mkdocs build --strict
+	@$(MAKE) --no-print-directory site
+
+site: $(VENV)/.installed-test
+	@$(BIN)/mkdocs build -q --strict
 
 lock:  ## newest versions that pyproject.toml allows
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml --extra postgresql --extra hsm -o requirements.lock
