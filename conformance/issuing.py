@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nodes
 from click.testing import CliRunner
 
 from wantong.cli.credential import command
-from wantong.node import setup
-from wantong.node.bay import BayNode, free_ports
+from wantong.node.bay import BayNode
 from wantong.node.processes import die_with_parent
 
 DEGREE = {
@@ -48,28 +48,13 @@ class Score:
         return int(good != len(self.told))
 
 
-def make_node(directory: Path) -> BayNode:
-    """A node of Guangdong's on free ports, its database ready but nothing started."""
-    web, data = free_ports(0, set())
-    node = BayNode("gd", directory)
-    setup.create(
-        directory,
-        jurisdiction="gd",
-        participant_id="gd.wantong.example",
-        url=f"http://127.0.0.1:{web}",
-        data_url=f"http://127.0.0.1:{data}",
-        listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-    )
-    setup.prepare(directory)
-    return node
-
-
 @contextmanager
 def begun(name: str) -> Iterator[BayNode]:
-    """A node for one check, made and not started, which is stopped and goes away in the end; this process is one of its own."""
+    """A node of Guangdong's for one check, made and not started, which is stopped and goes away in the end; this process
+    is one of its own.
+    """
     with tempfile.TemporaryDirectory(prefix=f"wantong-{name}-") as scratch:
-        node = make_node(Path(scratch) / "node")
-        setup.enter(node.directory)
+        node = nodes.make(BayNode, Path(scratch) / "node", "gd", "gd.wantong.example")
         try:
             yield node
         finally:

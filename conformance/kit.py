@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wantong.node import setup
+import nodes
+
 from wantong.node.bay import BayNode, free_ports
 from wantong.node.processes import die_with_parent
 
@@ -19,18 +20,8 @@ PARTICIPANT = "hk.wantong.example"
 
 def make_node(directory: Path) -> tuple[BayNode, int]:
     """A node of Hong Kong's on free ports, its database ready but nothing started; and a port for the kit."""
-    (web, data), (kit_port, _) = free_ports(0, taken := set()), free_ports(0, taken)
-    node = BayNode("hk", directory)
-    setup.create(
-        node.directory,
-        jurisdiction="hk",
-        participant_id=PARTICIPANT,
-        url=f"http://127.0.0.1:{web}",
-        data_url=f"http://127.0.0.1:{data}",
-        listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-    )
-    setup.prepare(node.directory)
-    return node, kit_port
+    kit_port, _ = free_ports(0, taken := set())
+    return nodes.make(BayNode, directory, "hk", PARTICIPANT, taken=taken), kit_port
 
 
 @dataclass(frozen=True)

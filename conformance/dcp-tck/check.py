@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tck_settings"
 
 import kit  # noqa: E402
 import maven  # noqa: E402
+import nodes  # noqa: E402
 
 from wantong.node.bay import BayNode  # noqa: E402
 
@@ -91,12 +91,8 @@ def main() -> int:
         passed = []
         for group in GROUPS:
             # the kit has new keys in every run, and a node remembers a document for a while
-            try:
-                node.start()
-                node.wait_ready(time.monotonic() + 60)
+            with nodes.running(node):
                 passed.append(play(group, archives, node, kit_port, secret))
-            finally:
-                node.stop()
         return 0 if all(passed) else 1
 
 

@@ -10,7 +10,6 @@ import os
 import secrets
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +24,7 @@ os.environ["KIT_SECRET"] = secrets.token_urlsafe(16)
 
 import kit  # noqa: E402
 import maven  # noqa: E402
+import nodes  # noqa: E402
 
 
 def main() -> int:
@@ -36,12 +36,8 @@ def main() -> int:
         seed(f"http://localhost:{kit_port}")
         properties = Path(scratch) / "tck.properties"
         properties.write_text(settings(node.url, kit_port))
-        try:
-            node.start()
-            node.wait_ready(time.monotonic() + 60)
+        with nodes.running(node):
             return play(archives, properties)
-        finally:
-            node.stop()
 
 
 def seed(kit_url: str) -> None:

@@ -34,10 +34,10 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "edc_settings"
 
 import httpx  # noqa: E402
 import maven  # noqa: E402
+import nodes  # noqa: E402
 from cryptography.hazmat.primitives import serialization as s  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
-from wantong.node import setup  # noqa: E402
 from wantong.node.bay import BayNode, free_ports  # noqa: E402
 from wantong.node.processes import die_with_parent  # noqa: E402
 
@@ -172,18 +172,7 @@ class Node(BayNode):
 @contextlib.contextmanager
 def our_node(folder: Path, edc: Connector) -> Iterator[Node]:
     """Make and run a node that recognises the connector."""
-    web, data = free_ports(0, set(edc.ports.values()))
-    node = Node("hk", folder / "node")
-    url = f"http://127.0.0.1:{web}"
-    setup.create(
-        node.directory,
-        jurisdiction="hk",
-        participant_id=NODE,
-        url=url,
-        data_url=f"http://127.0.0.1:{data}",
-        listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-    )
-    setup.prepare(node.directory)
+    node = nodes.make(Node, folder / "node", "hk", NODE, taken=set(edc.ports.values()))
     from wantong.border.exchange import services
     from wantong.ground.actors import system
     from wantong.ground.http.auth import make_token
@@ -201,15 +190,11 @@ def our_node(folder: Path, edc: Connector) -> Iterator[Node]:
     def person(name: str, *roles: str) -> httpx.Client:
         token = make_token(make_operator(name, roles, os.urandom(12).hex()), "conformance")
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=node.url, headers=headers, timeout=30, trust_env=False)
 
     node.clerk, node.officer = person("clerk", "declarer"), person("officer", "approver")
-    try:
-        node.start()
-        node.wait_ready(time.monotonic() + 90)
+    with nodes.running(node):
         yield node
-    finally:
-        node.stop()
 
 
 @contextlib.contextmanager

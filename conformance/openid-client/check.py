@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -20,11 +19,13 @@ import httpx
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+sys.path[:0] = [str(HERE.parent), str(ROOT / "src"), str(ROOT)]
 
 
 def main() -> int:
-    from wantong.node import bay
+    import nodes
+
+    from wantong.node.bay import BayNode
 
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
 
@@ -37,56 +38,21 @@ def main() -> int:
             raise SystemExit(done.stderr)
 
     with tempfile.TemporaryDirectory() as folder:
-        web, data = bay.free_ports(0, set())
-        node, url = f"{folder}/node", f"http://localhost:{web}"
-        wantong(
-            "node", "init", node, "--jurisdiction", "gd", "--id", "gd.test.example", "--url", url,
-            "--listen", f"127.0.0.1:{web}", "--listen-data", f"127.0.0.1:{data}",
-        )  # fmt: skip
-        wantong("node", "operator", node, "ana", "--role", "operator")
-        wantong("node", "operator", node, "bo", "--role", "approver")
-        log = Path(folder) / "log"
-        with log.open("w") as out:
-            command = [sys.executable, "-m", "wantong", "node", "run", node]
-            running = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
-            try:
-                wait(url)
-                service = Service()
-                for name, told in service.clients().items():
-                    wantong(
-                        "identity",
-                        "client",
-                        "register",
-                        node,
-                        "--id",
-                        name,
-                        "--as",
-                        "ana",
-                        given=json.dumps(told),
-                    )
-                    if "profile" in told["scope"]:
-                        wantong("identity", "client", "decide", node, name, "approve", "--as", "bo")
-                code = service.play(url, Person(url))
-            finally:
-                running.terminate()
-                running.wait(30)
-        broken = [line for line in log.read_text().splitlines() if '"level": "error"' in line]
-        for line in broken[:3]:
-            print("   in the node's log:", line[:2000])
-        return code or bool(broken)
-
-
-def wait(url: str) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit("the node did not start")
-        time.sleep(0.1)
+        node = nodes.make(
+            BayNode, Path(folder), "gd", "gd.test.example", host="localhost"
+        )  # passkeys want a name
+        url = node.settings.url
+        wantong("node", "operator", folder, "ana", "--role", "operator")
+        wantong("node", "operator", folder, "bo", "--role", "approver")
+        with nodes.running(node):
+            service = Service()
+            for name, told in service.clients().items():
+                register = ("identity", "client", "register", folder, "--id", name, "--as", "ana")
+                wantong(*register, given=json.dumps(told))
+                if "profile" in told["scope"]:
+                    wantong("identity", "client", "decide", folder, name, "approve", "--as", "bo")
+            code = service.play(url, Person(url))
+        return code or int(not nodes.faultless(node))
 
 
 class Person:

@@ -12,72 +12,33 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-
-import httpx
 
 ROOT = Path(__file__).parents[2]
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance", "ignored_auth",
 )  # fmt: skip
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "conformance"), str(ROOT / "src")]
 
 
 def main() -> int:
-    from wantong.node import bay
+    import nodes
 
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
+    from wantong.node.bay import BayNode
 
     def wantong(*arguments: str) -> str:
         command = [sys.executable, "-m", "wantong", *arguments]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "WANTONG_LANG": "en"}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     with tempfile.TemporaryDirectory() as folder:
-        web, data = bay.free_ports(0, set())
-        node = f"{folder}/node"
-        url = f"http://127.0.0.1:{web}"
-        wantong(
-            "node", "init", node, "--jurisdiction", "mo", "--id", "mo.test.example", "--url", url,
-            "--listen", f"127.0.0.1:{web}", "--listen-data", f"127.0.0.1:{data}",
-        )  # fmt: skip
+        node = nodes.make(BayNode, Path(folder), "mo", "mo.test.example")
         roles = [word for role in ("declarer", "approver", "auditor") for word in ("--role", role)]
-        token = (
-            "wt_" + wantong("node", "operator", node, "tester", *roles, "--token").split("wt_")[1].split()[0]
-        )
-        with Path(f"{folder}/log").open("w") as log:
-            running = subprocess.Popen(
-                [sys.executable, "-m", "wantong", "node", "run", node],
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                wait(url)
-                code = asked(url, token)
-            finally:
-                running.terminate()
-                running.wait(30)
-        broken = [
-            line for line in Path(f"{folder}/log").read_text().splitlines() if '"level": "error"' in line
-        ]
-        for line in broken[:3]:
-            print("   in the node's log:", line[:2000])
-        return code or bool(broken)
-
-
-def wait(url: str) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > deadline:
-            raise SystemExit("the node did not start")
-        time.sleep(0.1)
+        told = wantong("node", "operator", folder, "tester", *roles, "--token")
+        with nodes.running(node):
+            code = asked(node.url, "wt_" + told.split("wt_")[1].split()[0])
+        return code or int(not nodes.faultless(node))
 
 
 def asked(url: str, token: str) -> int:

@@ -9,14 +9,13 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import httpx
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+sys.path[:0] = [str(HERE.parent), str(ROOT / "src"), str(ROOT)]
 PUBLISH = """
 import json, sys
 from pathlib import Path
@@ -106,25 +105,19 @@ def policies_alike(folder: Path, entity: subprocess.Popen[str]) -> bool:
 
 
 def main() -> int:
+    import nodes
     from asn1crypto import x509
     from pyhanko.sign.validation.qualified import eutl_parse
 
-    from wantong.node import setup
     from wantong.node.bay import BayNode, free_ports
 
     passed: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as name:
         folder, taken = Path(name), set[int]()
-        (web, data), (port, _) = free_ports(0, taken), free_ports(0, taken)
-        node = BayNode("mo", folder / "node")
-        url = f"http://127.0.0.1:{web}"
-        setup.create(
-            node.directory, jurisdiction="mo", participant_id="mo.test.example", url=url,
-            data_url=f"http://127.0.0.1:{data}", listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-        )  # fmt: skip
+        port, _ = free_ports(0, taken)
+        node = nodes.make(BayNode, folder / "node", "mo", "mo.test.example", taken=taken)
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-        setup.prepare_if_needed(node.directory)
-        command = ["node", "entity.mjs", str(port), url]
+        command = ["node", "entity.mjs", str(port), node.url]
         with subprocess.Popen(
             command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         ) as entity:
@@ -132,20 +125,15 @@ def main() -> int:
             told = {"url": f"http://127.0.0.1:{port}", "jwk": json.loads(entity.stdout.readline())}
             publish = [sys.executable, "-c", PUBLISH, str(node.directory), json.dumps(told)]
             subprocess.run(publish, env=environment, check=True)
-            node.start()
-            try:
-                node.wait_ready(time.monotonic() + 90)
+            with nodes.running(node):
                 for asked, wanted in (("resolve", "chain 2"), ("forge", "none"), ("stranger", "none")):
                     entity.stdin.write(f"{asked}\n")
                     answer = entity.stdout.readline().strip()
                     passed[f"@openid-federation/core: {asked}: {answer}"] = answer.startswith(wanted)
                 passed |= taken_in(node.directory, told["url"], entity, environment)
                 passed["@openid-federation/core: policies alike"] = policies_alike(folder, entity)
-                xml = httpx.get(f"{url}/trust/list.xml", trust_env=False).content
-                jws = httpx.get(f"{url}/trust/list.json", trust_env=False).json()
-            finally:
-                node.stop()
-                entity.stdin.close()
+                xml = httpx.get(f"{node.url}/trust/list.xml", trust_env=False).content
+                jws = httpx.get(f"{node.url}/trust/list.json", trust_env=False).json()
         header = json.loads(base64.urlsafe_b64decode(jws["protected"] + "=="))
         signer = base64.b64decode(header["x5c"][0])
         (folder / "signer.der").write_bytes(signer)

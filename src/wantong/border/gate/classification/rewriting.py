@@ -185,7 +185,7 @@ class _Delimited:
         chosen = _chosen(dialect.header, columns)
         width = len(dialect.header)
         if columns is not None and len(set(dialect.header)) != width:
-            raise Damaged(self._text.place, "a column name stands twice")
+            raise Damaged(self._text.place, reason="column-twice")
         with target.open("w", encoding="utf-8-sig" if self._text.marked else "utf-8", newline="") as file:
             out = csv.writer(file, delimiter=dialect.delimiter, lineterminator="\n")
             if columns is None:
@@ -201,8 +201,13 @@ class _Delimited:
                         if not row:
                             continue
                         # a cell too many or too few, and every value may stand under another name
-                        reason = f"line {reader.line_num} has {len(row)} cells, not {width}"
-                        raise Damaged(self._text.place, reason)
+                        raise Damaged(
+                            self._text.place,
+                            reason="cells",
+                            line=reader.line_num,
+                            cells=len(row),
+                            width=width,
+                        )
                     rows.append(row)
                     size += len(row)
                     if len(rows) >= BATCH or size > 500_000:
@@ -429,7 +434,9 @@ class _JsonLines(_Records):
                     try:
                         records.append(_decode(line.decode()))
                     except (ValueError, RecursionError) as error:
-                        raise Damaged(self._text.place, f"record {number}: {error}") from None
+                        raise Damaged(
+                            self._text.place, reason="json-record", record=number, told=error
+                        ) from None
                     size += len(line)
                     if size > 4 * MIB:
                         yield records
@@ -451,7 +458,7 @@ class _Json(_Records):
         try:
             document = _decode(b"".join(parts).decode())
         except (ValueError, RecursionError) as error:
-            raise Damaged(self._text.place, str(error)) from None
+            raise Damaged(self._text.place, reason="json", told=error) from None
         counts = Counts()
         is_list = isinstance(document, list) and not isinstance(document, jsons.Members)
         records = self._changed(document if is_list else [document], change, columns, keep, counts)

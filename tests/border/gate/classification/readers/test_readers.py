@@ -24,6 +24,7 @@ from reportlab.pdfgen import canvas
 from wantong.border.gate.classification.chunks import CellsChunk, LinesChunk, TextChunk
 from wantong.border.gate.classification.readers import Limits, ReadProblem, encoding, open_path
 from wantong.border.gate.classification.readers.limits import Budget
+from wantong.ground import i18n
 
 SIMPLIFIED = [
     ("陈小明", "110101199003070011", "广东省深圳市南山区科技园1号"),
@@ -361,10 +362,48 @@ def test_bad_json_line_is_told_and_read_as_text(tmp_path: Path) -> None:
     columns, text, problems, _ = read(path)
     assert columns["a"][:1] == ["1"] and "3" in columns["a"]
     assert "not json 13800138000" in text
-    assert [p.slug for p in problems] == ["file-damaged"]
+    assert [(p.slug, p.params["reason"], p.params["line"]) for p in problems] == [
+        ("file-damaged", "json-line", 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ('{"a": [1, 2}', "json-brackets"),
+        ('{"a": 1}}', "json-brackets"),
+        ('{"a": "no end', "json-string"),
+        ('{"a": [1, 2]', "json-end"),
+        ('{"a": ja}', "json-words"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_told_in_the_readers_language(
+    tmp_path: Path, document: str, reason: str
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(document)
+    (problem,) = read(path)[2]
+    assert problem.params["reason"] == reason
+    assert len({problem.explain(lang)["detail"] for lang in i18n.LANGUAGES}) == 4
+    assert not any(reason in problem.explain(lang)["detail"] for lang in i18n.LANGUAGES)
 
 
 # ---- structured formats
+
+
+def test_a_damaged_sheet_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "bad"
+    book.create_sheet("good").append(["name", "phone"])
+    book["good"].append(["陈大文", "13800138000"])
+    whole, spoilt = tmp_path / "whole.xlsx", tmp_path / "spoilt.xlsx"
+    book.save(whole)
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(spoilt, "w") as out:
+        for name in archive.namelist():
+            out.writestr(name, b"<worksheet><" if name.endswith("/sheet1.xml") else archive.read(name))
+    columns, _, problems, _ = read(spoilt)
+    assert columns["phone"] == ["13800138000"]
+    assert [(p.path, p.params["reason"]) for p in problems] == [(f"{spoilt}#bad", "xml")]
 
 
 def test_xlsx(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def open_archive(file: BinaryIO, place: str, budget: Budget) -> zipfile.ZipFile:
     tail = file.read(65_557)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) < at + 22:
-        raise Damaged(place, "no end of the archive's directory: cut short?")
+        raise Damaged(place, reason="archive-end")
     # the directory is read into memory as a whole, so its size is asked before
     directory = min(struct.unpack_from("<I", tail, at + 12)[0], size)
     if directory > budget.limits.entries * (_ENTRY_BYTES + 256):
@@ -53,7 +53,7 @@ def open_archive(file: BinaryIO, place: str, budget: Budget) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
     except DAMAGE as error:
-        raise Damaged(place, str(error)) from None
+        raise Damaged(place, reason="reader", told=error) from None
     end = 0
     for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
         if entry.header_offset < end or entry.compress_size < 0:
@@ -90,7 +90,7 @@ class EntrySource:
         try:
             stream = self.archive.open(self.entry)
         except DAMAGE as error:
-            raise Damaged(self.place, str(error)) from None
+            raise Damaged(self.place, reason="reader", told=error) from None
         return cast(BinaryIO, _Counted(stream, self))
 
     def open_seekable(self) -> BinaryIO:
@@ -118,7 +118,7 @@ class _Counted(io.RawIOBase):
         try:
             data = self._stream.read(min(len(view), 1 << 20))
         except DAMAGE as error:
-            raise Damaged(self._source.place, str(error) or type(error).__name__) from None
+            raise Damaged(self._source.place, reason="reader", told=error) from None
         view[: len(data)] = data
         self._total += len(data)
         self._source.spent(len(data), self._total)

@@ -142,7 +142,7 @@ def read_lines(
             except (ValueError, RecursionError) as error:
                 bad += 1
                 if bad == 1:
-                    yield Damaged(path, f"line {number}: {error}")
+                    yield Damaged(path, reason="json-line", line=number, told=error)
                 yield TextChunk(path, raw, number)
             yield from cells.flush_if_ready()
         if bytes(piece[-1:]) == b"\n":
@@ -223,7 +223,7 @@ def read(
     if document.stopped:
         yield document.stopped
     elif document.damage:
-        yield Damaged(path, document.damage)
+        yield Damaged(path, reason=document.damage)
 
 
 class _Document:
@@ -279,28 +279,28 @@ class _Document:
                 self._key = False
             elif self._open:
                 if self._open[-1][0] is not (mark == "}"):
-                    self.damage = self.damage or "brackets that do not match"
+                    self.damage = self.damage or "json-brackets"
                 self._column = self._open.pop()[1]
                 self._key = False
             else:
-                self.damage = self.damage or "a bracket too many"
+                self.damage = self.damage or "json-brackets"
         return ""
 
     def end(self, rest: str) -> None:
         """The text is over; ``rest`` is what :meth:`feed` gave back last."""
         if rest.startswith('"'):
             self.cells.put(self._column, rest[1:], self._row)
-            self.damage = "a string without end"
+            self.damage = "json-string"
         elif rest:
             self._literal(rest)
         if self._open:
-            self.damage = self.damage or "the end is missing"
+            self.damage = self.damage or "json-end"
 
     def _literal(self, bare: str) -> None:
         if bare != "null":
             self.cells.put(self._column, bare, self._row)
             if not _LITERAL.match(bare):
-                self.damage = self.damage or "words that are no JSON"
+                self.damage = self.damage or "json-words"
 
 
 def _unescape(string: str) -> str:

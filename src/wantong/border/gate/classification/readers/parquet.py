@@ -28,7 +28,9 @@ def open_file(file: BinaryIO, place: str, budget: Budget) -> pq.ParquetFile:
             buffer_size=MIB,
         )
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise (Encrypted(place) if "encrypt" in str(error).lower() else Damaged(place, str(error))) from None
+        if "encrypt" in str(error).lower():
+            raise Encrypted(place) from None
+        raise Damaged(place, reason="reader", told=error) from None
     if len(parquet.schema) > budget.limits.columns:
         raise LimitReached(place, "columns", budget.limits.columns)
     return parquet
@@ -50,7 +52,7 @@ def read(file: BinaryIO, place: str, budget: Budget) -> Iterator[Chunk | ReadPro
                         yield from _cells(place, path, array, row, budget.limits.cell_bytes)
                     row += batch.num_rows
             except (pa.ArrowException, OSError, ValueError) as error:
-                yield Damaged(f"{place}#{name}", str(error))
+                yield Damaged(f"{place}#{name}", reason="reader", told=error)
 
 
 def _leaves(path: str, array: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ def read(file: BinaryIO, place: str, budget: Budget) -> Iterator[Chunk | ReadPro
             return
         count = len(reader.pages)
     except PyPdfError as error:
-        raise Damaged(place, str(error)) from None
+        raise Damaged(place, reason="reader", told=error) from None
     scanned = 0
     for number in range(min(count, budget.limits.pages)):
         budget.check_time(place)
@@ -38,7 +38,7 @@ def read(file: BinaryIO, place: str, budget: Budget) -> Iterator[Chunk | ReadPro
         except MemoryError:
             raise
         except Exception as error:
-            yield Damaged(path, f"{type(error).__name__}: {error}")
+            yield Damaged(path, reason="reader", told=f"{type(error).__name__}: {error}")
             continue
         if text.strip():
             yield TextChunk(path, text.encode("utf-8", "replace"), 1)
@@ -73,7 +73,7 @@ def _fields(reader: pypdf.PdfReader, place: str) -> Iterator[Chunk | ReadProblem
     except MemoryError:
         raise
     except Exception as error:
-        yield Damaged(f"{place}#form", f"{type(error).__name__}: {error}")
+        yield Damaged(f"{place}#form", reason="reader", told=f"{type(error).__name__}: {error}")
         return
     for name, value in fields.items():
         if value:

@@ -74,12 +74,19 @@ class Encrypted(ReadProblem):
 
 
 class Damaged(ReadProblem):
-    """Truncated or malformed; what was read before the damage has been given. ``reason`` is technical English."""
+    """Truncated or malformed; what was read before the damage has been given.
+
+    ``told``, where there is one, is what the library that reads the format said: technical English, from its exception.
+    """
 
     slug = "file-damaged"
+    CODES: ClassVar[Mapping[str, str]] = {"reason": "file-damaged"}
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason="".join(c if c.isprintable() else " " for c in reason)[:200])
+    def __init__(self, path: str, *, reason: str, **params: Any) -> None:
+        if "told" in params:
+            told = str(params["told"]) or type(params["told"]).__name__
+            params["told"] = "".join(c if c.isprintable() else " " for c in told)[:200]
+        super().__init__(path, reason=reason, **params)
 
 
 class HostileArchive(ReadProblem):

@@ -272,7 +272,7 @@ def _parquet_batches(
                 writer.write_batch(batch)
             yield {"kind": "batch"}, sink.getvalue().to_pybytes()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Damaged(place, str(error)) from None
+        raise Damaged(place, reason="reader", told=error) from None
 
 
 JOBS: dict[str, Callable[..., Iterator[Message]]] = {
@@ -350,7 +350,7 @@ def serve(connection: socket.socket) -> None:
             except BrokenPipeError:
                 return
             except Exception as error:
-                failure = Damaged(place, f"{type(error).__name__}: {error}")
+                failure = Damaged(place, reason="reader", told=f"{type(error).__name__}: {error}")
         if failure is not None:  # said when the error is gone, and with it whatever its frames held
             connection.sendall(_frame(*_as_message(failure)))
         connection.sendall(_frame({"kind": "done", "unpacked": budget.unpacked}, b""))

@@ -288,7 +288,7 @@ class Workbook:
     def _parse(self, part: str, handler: Handler) -> Iterator[None]:
         source = EntrySource(self._archive, self._archive.getinfo(part), self.place, self._budget)
         if source.entry.flag_bits & 1:
-            raise Damaged(self.place, f"{part} is encrypted")
+            raise Damaged(self.place, reason="part-encrypted", part=part)
         with source.open() as stream:
             yield from parse(stream, handler, self.place, self._budget)
 
@@ -313,7 +313,7 @@ class Workbook:
         for _ in self._parse(part, sheet):
             for number, row in sheet.rows:
                 if number > _MAX_ROWS:
-                    raise Damaged(self.place, f"row {number}: a sheet has {_MAX_ROWS} rows")
+                    raise Damaged(self.place, reason="sheet-rows", row=number, most=_MAX_ROWS)
                 last = max(last + 1, number)
                 yield last, row
             sheet.rows.clear()
@@ -330,7 +330,7 @@ def read(file: BinaryIO, place: str, budget: Budget) -> Iterator[Chunk | ReadPro
         try:
             yield from _sheet(book, path, part, hidden, budget)
         except (Damaged, LimitReached) as problem:
-            yield type(problem)(path, *(value for key, value in problem.params.items() if key != "path"))
+            yield type(problem)(**{**problem.params, "path": path})
     for part in sorted(book.names):
         if re.fullmatch(r"xl/(threadedComments/threadedComment|comments/comment|comments)\d+\.xml", part):
             strings = _AllText()

@@ -38,7 +38,7 @@ def parse(stream: BinaryIO, handler: Handler, place: str, budget: Budget) -> Ite
     nesting = budget.limits.nesting
 
     def forbidden(*_: object) -> None:
-        raise Damaged(place, "a document type declaration, which office files never have")
+        raise Damaged(place, reason="document-type")
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
@@ -66,10 +66,8 @@ def parse(stream: BinaryIO, handler: Handler, place: str, budget: Budget) -> Ite
             if not piece:
                 return
             budget.check_time(place)
-    except expat.ExpatError as error:
-        raise Damaged(place, f"XML: {error}") from None
-    except ValueError as error:  # an encoding expat does not know
-        raise Damaged(place, f"XML: {error}") from None
+    except (expat.ExpatError, ValueError) as error:  # the latter: an encoding expat does not know
+        raise Damaged(place, reason="xml", told=error) from None
 
 
 def attribute(attributes: dict[str, str], local: str) -> str | None:
