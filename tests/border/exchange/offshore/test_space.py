@@ -42,6 +42,7 @@ from wantong.border.gate.whitelist.models import WhitelistItem
 from wantong.border.trust.models import Peer
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import NotAllowed
+from wantong.ground.i18n import LANGUAGES
 from wantong.ground.log.models import LogEntry
 from wantong.ground.outbox import services as outbox
 
@@ -112,7 +113,7 @@ def made(
     run = services.start(CHAN, job.id, name)
     outbox.drain()
     run.refresh_from_db()
-    assert run.state == Run.State.DONE, run.reason
+    assert run.state == Run.State.DONE, run.failure
     return run.result
 
 
@@ -192,7 +193,9 @@ def test_everything_takes_two(told, tmp_path):
     run = services.start(CHAN, job.id, "copy")
     outbox.drain()
     run.refresh_from_db()
-    assert run.state == Run.State.FAILED and "visitors" in run.reason
+    assert (run.state, run.failure["reason"]) == (Run.State.FAILED, "missing")
+    assert all("visitors" in text for text in run.failure["text"].values())
+    assert len(set(run.failure["text"].values())) == len(LANGUAGES)
     for field in ("admitted_by", "confirmed_by"):
         with pytest.raises(IntegrityError), transaction.atomic():
             Item.objects.filter(id=item.id).update(

@@ -27,7 +27,13 @@ class Item:
 
 
 class Mixed(ValueError):
-    """There is something behind an item that the space does not hold, or that did not come from outside."""
+    """There is something behind an item that the space does not hold (``reason`` "unheld"), or that did not come from
+    outside ("inside"). ``item`` is its id.
+    """
+
+    def __init__(self, reason: str, item: str) -> None:
+        super().__init__(f"{item}: {reason}")
+        self.reason, self.item = reason, item
 
 
 def roots(item: str, space: Mapping[str, Item], home: str) -> tuple[Item, ...]:
@@ -45,12 +51,12 @@ def roots(item: str, space: Mapping[str, Item], home: str) -> tuple[Item, ...]:
         seen.add(name)
         here = space.get(name)
         if here is None:
-            raise Mixed(f"{name} is not in the space")
+            raise Mixed("unheld", name)
         if here.made_of:
             open_ += here.made_of
             continue
         if not here.owner or not here.place or here.place == home:
-            raise Mixed(f"{name} did not come from outside")
+            raise Mixed("inside", name)
         found[name] = here
     return tuple(found[name] for name in sorted(found))
 

@@ -70,7 +70,7 @@ class Run(models.Model):
     name = models.CharField(max_length=40, help_text="what the result will be called")
     inputs = models.JSONField(default=list)
     rows = models.PositiveBigIntegerField(null=True)
-    reason = models.CharField(max_length=500, blank=True)
+    failure = models.JSONField(default=dict, help_text="`reason`, a code, and `text`, a language map")
     started_by = models.CharField(max_length=200)
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)

@@ -83,7 +83,7 @@ def run(row: Run) -> dict[str, Any]:
         "name": row.name,
         "state": row.state,
         "rows": row.rows,
-        "reason": row.reason,
+        "failure": row.failure,
         "started_by": row.started_by,
         "started_at": row.started_at,
         "finished_at": row.finished_at,

@@ -46,7 +46,7 @@ from wantong.border.gate.declarations.services import Document
 from wantong.border.gate.rules import Assessment, assess
 from wantong.border.gate.whitelist import services as whitelist
 from wantong.border.trust.models import Peer
-from wantong.ground import config, drafts
+from wantong.ground import config, drafts, i18n
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import require
 from wantong.ground.i18n import LANGUAGES
@@ -262,7 +262,7 @@ def perform(run_id: uuid.UUID | str) -> Run:
     with drafts.draft(folder) as draft:
         try:
             if missing := [name for name in job.inputs if name not in tables]:
-                raise _Failed(f"not in the space: {', '.join(missing)}")
+                raise _Failed("missing", tables=", ".join(missing))
             read = {name: _payload(item) for name, item in tables.items()}
             lineage_of = [str(item.id) for item in tables.values()]
             for item_id in lineage_of:
@@ -276,8 +276,10 @@ def perform(run_id: uuid.UUID | str) -> Run:
                 os.fsync(file.fileno())
             size = output.stat().st_size
             output.rename(folder / sha256)
-        except (_Failed, lineage.Mixed) as error:
-            return _failed(run, str(error))
+        except _Failed as failed:
+            return _failed(run, failed)
+        except lineage.Mixed as mixed:
+            return _failed(run, _Failed(mixed.reason, item=mixed.item))
         with transaction.atomic():
             _lock(space.id)
             run = Run.objects.select_for_update().get(id=run.id)
@@ -387,7 +389,22 @@ OFFSHORE = Actor("system:offshore", "offshore")
 
 
 class _Failed(Exception):
-    """The run ends without a result; the text says why, and quotes no data."""
+    """The run ends without a result, for ``reason``: a code, with what its words need (language maps among it).
+
+    None of it quotes data.
+    """
+
+    def __init__(self, reason: str, **params: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.params = reason, params
+
+    def told(self) -> dict[str, Any]:
+        """What is kept beside the run: ``reason``, and its words as a language map, ``text``."""
+        text = {}
+        for lang in LANGUAGES:
+            of = {name: one[lang] if isinstance(one, dict) else one for name, one in self.params.items()}
+            text[lang] = i18n.t(f"offshore.run-failed.{self.reason}", lang, **of)
+        return {"reason": self.reason, "text": text}
 
 
 def _home() -> str:
@@ -432,7 +449,7 @@ def _payload(item: Item) -> tuple[Path, str, str]:
         return _folder(item.space) / item.sha256, "text/csv", item.sha256
     held = Holding.objects.filter(declaration=item.declaration, deleted_at=None).first()
     if held is None:
-        raise _Failed(f"{item.name} is deleted: its term has ended")
+        raise _Failed("deleted", item=item.name)
     return Path(held.path), item.declaration.media_type, held.sha256
 
 
@@ -446,7 +463,8 @@ def _use(item: Item, run: Run) -> None:
     try:
         enforcement.take_out(row, f"offshore:{run.id}")
     except TermsUnmet as problem:
-        raise _Failed(f"{item.name}: {problem.explain('en')['detail']}") from None
+        why = {lang: problem.explain(lang)["detail"] for lang in LANGUAGES}
+        raise _Failed("terms", item=item.name, told=why) from None
 
 
 def _stale(run: Run) -> bool:
@@ -475,7 +493,7 @@ def _run(job: Job, tables: Mapping[str, tuple[Path, str]], output: Path) -> dict
     }
     answer = _in_its_own_process(request)
     if "error" in answer:
-        raise _Failed(answer["error"])
+        raise _Failed("sql", told=answer["error"])
     return answer
 
 
@@ -493,19 +511,19 @@ def _in_its_own_process(request: Mapping[str, Any]) -> dict[str, Any]:
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        raise _Failed(f"it was stopped after {SECONDS} seconds") from None
+        raise _Failed("too-long", seconds=SECONDS) from None
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise _Failed(f"its process ended with {done.returncode}") from None
+        raise _Failed("ended", status=done.returncode) from None
     return answer
 
 
 @transaction.atomic
-def _failed(run: Run, reason: str) -> Run:
+def _failed(run: Run, why: _Failed) -> Run:
     run = Run.objects.select_for_update().get(id=run.id)
     if run.state == Run.State.QUEUED:
-        run.state, run.reason, run.finished_at = Run.State.FAILED, reason[:500], timezone.now()
+        run.state, run.failure, run.finished_at = Run.State.FAILED, why.told(), timezone.now()
         run.save()
     return run
 

@@ -1,0 +1,23 @@
+"""Why a run failed is told in every language; what was told before keeps its one."""
+
+from django.db import migrations, models
+
+
+def forward(apps, schema_editor):
+    for run in apps.get_model("offshore", "Run").objects.exclude(reason=""):
+        text = dict.fromkeys(("zh-hans", "zh-hant", "en", "pt"), run.reason)
+        run.failure = {"reason": "told", "text": text}
+        run.save(update_fields=("failure",))
+
+
+class Migration(migrations.Migration):
+    dependencies = [("offshore", "0001_initial")]
+    operations = [
+        migrations.AddField(
+            "run",
+            "failure",
+            models.JSONField(default=dict, help_text="`reason`, a code, and `text`, a language map"),
+        ),
+        migrations.RunPython(forward, migrations.RunPython.noop),
+        migrations.RemoveField("run", "reason"),
+    ]
