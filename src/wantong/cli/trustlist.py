@@ -17,6 +17,7 @@ from wantong.ground.plain import json_text, shown
 if TYPE_CHECKING:
     from wantong.border.trust.lists import TrustList
     from wantong.border.trust.lists.changes import Change
+    from wantong.border.trust.lists.models import Received
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 SIGNER = click.option(
@@ -211,11 +212,10 @@ def pin(operator: str, pins: BinaryIO, name: str | None, url: str) -> None:
 def take_in(operator: str, file: BinaryIO) -> None:
     """Keep the list in FILE (ETSI TS 119 612, or statements of OpenID Federation) of OPERATOR; it counts when two people
     have countersigned it."""
-    from wantong.border.trust.lists import receiving, stored
+    from wantong.border.trust.lists import receiving
     from wantong.ground.actors import system
 
-    row = receiving.take_in(system("operator"), operator, file.read()) or receiving.received(operator)
-    _say_head(stored.content(row))
+    _say(receiving.take_in(system("operator"), operator, file.read()) or receiving.received(operator))
 
 
 @verb("gather")
@@ -223,12 +223,21 @@ def take_in(operator: str, file: BinaryIO) -> None:
 def gather(operator: str) -> None:
     """Ask the anchor of OpenID Federation that is pinned as OPERATOR whom it names now; it counts when two people have
     countersigned it. The worker asks every twelve hours."""
-    from wantong.border.trust.lists import receiving, stored
+    from wantong.border.trust.lists import receiving
 
-    told = stored.content(receiving.gather(operator) or receiving.received(operator))
+    _say(receiving.gather(operator) or receiving.received(operator))
+
+
+def _say(row: Received) -> None:
+    from wantong.border.trust.lists import describe, stored
+
+    told = stored.content(row)
     _say_head(told)
     for line in _services(told):
         click.echo(line)
+    for one in describe.left_out(row, language()):
+        left = t("trustlist.list.left-out", language())
+        click.echo(shown(f"{left}: {one['entity']}: {one['why']}"), err=True)
 
 
 def _read(file: BinaryIO, signers: BinaryIO) -> TrustList:

@@ -6,13 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey
@@ -20,11 +21,14 @@ from joserfc.jws import serialize_compact
 from tests.border.trust.lists.test_services import LAM, LEI, keys  # noqa: F401 - a fixture
 
 from wantong.border.trust.lists import ServiceType, Status, countersigning, receiving, services
-from wantong.border.trust.lists.federated import Gathered, Unfit, _under, keys_in, read
-from wantong.border.trust.lists.problems import BadList, BadSignature, NotFetched
+from wantong.border.trust.lists.federated import Gathered, Read, Unfit, _under, keys_in, read
+from wantong.border.trust.lists.models import Countersigning
+from wantong.border.trust.lists.problems import BadList, BadSignature, NotFetched, RolledBack
 from wantong.border.trust.lists.trustlist import TrustList
+from wantong.ground.i18n import LANGUAGES
 from wantong.ground.outbox import services as outbox
 from wantong.ground.outbox.models import Event
+from wantong.portal.services import make_operator
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ANCHOR, BANK, UNIVERSITY = "https://anchor.example", "https://bank.example", "https://university.example"
@@ -102,9 +106,11 @@ def taken(federation: Federation, before: TrustList | None = None, now: datetime
     return of(federation, before, now).told
 
 
-def of(federation: Federation, before: TrustList | None = None, now: datetime | None = None) -> Any:
-    data = federation.gathered().dumps()
-    return read(data, federation.pins(), now or federation.at, operator_id="it:anchor", before=before)
+def of(
+    federation: Federation, before: TrustList | None = None, now: datetime | None = None, made: Any = None
+) -> Read:
+    data, at = federation.gathered().dumps(), now or federation.at
+    return read(data, federation.pins(), at, operator_id="it:anchor", before=before, made=made)
 
 
 def test_its_subordinates_are_listed_as_what_they_say_they_are():
@@ -164,6 +170,55 @@ def test_who_cannot_be_asked_stays_what_it_was():
     assert not list(
         read(silent.dumps(), federation.pins(), federation.at, operator_id="it:anchor").told.services()
     )
+
+
+def test_who_leaves_is_gone_though_nothing_younger_was_said():
+    """An anchor may sign its statements once and hand them out for months: a list with one fewer is another list."""
+    federation = Federation(lasts=timedelta(days=90))
+    first, later = taken(federation), NOW + timedelta(days=1, microseconds=5)
+    del federation.entities[UNIVERSITY]
+    second = taken(federation, first, later)
+    assert second.sequence > first.sequence and second.issued == NOW + timedelta(days=1)
+    found = {one.now.entity_id: one for _, one in second.services()}
+    assert found[UNIVERSITY].now.status is Status.WITHDRAWN
+    assert found[UNIVERSITY].at(NOW + timedelta(hours=1)).status is Status.GRANTED
+    assert taken(federation, second, later + timedelta(hours=12)) == second, "the same is the same"
+
+
+def test_who_speaks_again_by_an_old_statement_is_listed():
+    federation = Federation(lasts=timedelta(days=90))
+    silent = Gathered(federation.configuration(), ((federation.statement(BANK), ""),))
+    first = read(silent.dumps(), federation.pins(), NOW, operator_id="it:anchor")
+    again = of(federation, first.told, NOW + timedelta(hours=12), first.made).told
+    assert again.sequence > first.told.sequence and len(list(again.services())) == 2
+
+
+def test_nobody_is_put_back_by_statements_that_were_overtaken():
+    federation = Federation(lasts=timedelta(days=90))
+    old, keys_before = federation.gathered(), dict(federation.entities)
+    federation.at += timedelta(days=1)
+    federation.entities = {BANK: key()}
+    young = of(federation)
+    with pytest.raises(RolledBack):
+        read(
+            old.dumps(),
+            federation.pins(),
+            federation.at,
+            operator_id="it:anchor",
+            before=young.told,
+            made=young.made,
+        )
+    # the anchor speaks anew, and of the bank an old word is shown
+    federation.at += timedelta(days=1)
+    mixed = Gathered(federation.configuration(), ((federation.statement(BANK), federation.configured(BANK)),))
+    federation.at -= timedelta(days=2)
+    replayed = replace(mixed, entities=((mixed.entities[0][0], federation.configured(BANK)),))
+    found = read(
+        replayed.dumps(), federation.pins(), NOW + timedelta(days=2), operator_id="it:anchor", before=young.told,
+        made=json.loads(json.dumps(young.made)),
+    )  # fmt: skip
+    assert found.left == ((BANK, "older"),) and found.told.content == young.told.content
+    assert keys_before[BANK].kid not in str(found.told.to_dict())
 
 
 LEFT_OUT = {
@@ -422,3 +477,38 @@ def test_an_anchor_cannot_have_inner_addresses_called(served: Federation):
     receiving.pin_scheme(LAM, "it:anchor", json.dumps({"keys": served.pins()}).encode(), url=served.home)
     row = receiving.gather("it:anchor")
     assert row is not None and inside not in row.payload
+
+
+@pytest.mark.django_db
+def test_people_see_who_is_left_out_and_decide_on_what_they_saw(served: Federation, client: Client):
+    silent = f"{served.home}/silent"
+    served.entities[silent] = key()
+    receiving.pin_scheme(LAM, "it:anchor", json.dumps({"keys": served.pins()}).encode(), url=served.home)
+    first = receiving.gather("it:anchor")
+    served.at += timedelta(seconds=30)
+    served.metadata[silent] = {"openid_provider": {}}
+    second = receiving.gather("it:anchor")
+    assert first is not None and second is not None and not second.federation["left"]
+    pages = {
+        lang: client.get(f"/{lang}/trust/lists/it:anchor/?number={first.sequence}").content.decode()
+        for lang in LANGUAGES
+    }
+    assert all(silent in page for page in pages.values()) and "it did not answer" in pages["en"]
+    newest = client.get("/en/trust/lists/it:anchor/").content.decode()
+    assert (
+        "it did not answer" not in newest
+        and f'<input type="hidden" name="number" value="{second.sequence}"' not in newest
+    )
+    differ = client.get(f"/en/trust/lists/it:anchor/differences?to={second.sequence}").content.decode()
+    assert f"{silent}#identity-provider" in differ and f"{served.home}/bank#identity-provider" not in differ
+    told = client.get(f"/api/trust/lists/it:anchor/waiting?number={first.sequence}").json()
+    assert [(one["entity"], one["reason"]) for one in told["left_out"]] == [(silent, "silent")]
+    user = make_operator("lam", ("operator",), "x" * 20)
+    client.force_login(user)
+    act = "/en/trust/lists/it:anchor/act"
+    for number in ("", "99999999999", str(second.sequence + 1)):
+        assert client.post(act, {"act": "compare", "number": number}).status_code == 404
+    assert client.post(act, {"act": "compare", "number": first.sequence}).status_code in (302, 409, 422)
+    assert not Countersigning.objects.filter(received=second).exists(), "never another than was seen"
+    assert client.post(act, {"act": "look"}).status_code == 302
+    assert Event.objects.filter(topic="trustlist.gather").exists()

@@ -12,7 +12,6 @@ from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 from pydantic import Field
 
-from wantong.border.trust import services as trust
 from wantong.border.trust.certificates import services as certificates
 from wantong.border.trust.lists import (
     changes,
@@ -129,9 +128,9 @@ def revoke(request: HttpRequest, operator: str, body: Number) -> dict[str, Any]:
 
 @router.post("/trust/lists/{operator}/look", response={202: dict})
 def look(request: HttpRequest, operator: str) -> Any:
-    """Have a peer's newest list fetched soon."""
+    """Have the newest list of a peer or a federation fetched soon."""
     require(request.auth, "operator", "approver")  # type: ignore[attr-defined]
-    receiving.look_soon(trust.peer(operator))
+    receiving.look_soon(operator)
     return Status(202, {"operator": operator})
 
 
@@ -213,6 +212,8 @@ def _received(row: Received, signing: Countersigning | None = None) -> dict[str,
         "issued": row.issued,
         "next_update": row.next_update,
     }
+    if row.federation:
+        told["left_out"] = describe.left_out(row, get_language() or "en")
     if signing is not None:
         told |= {"state": signing.state, "signed_at": signing.signed_at and moment(signing.signed_at)}
     return told

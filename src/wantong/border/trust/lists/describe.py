@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 from wantong.border.trust.lists.changes import Change
-from wantong.border.trust.lists.models import Countersigning, ProposalAction
+from wantong.border.trust.lists.models import Countersigning, ProposalAction, Received
 from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.qualifications import name_of
 from wantong.border.trust.lists.recognition import subject_of
 from wantong.border.trust.lists.trustlist import Provider, Service, State, TrustList, fingerprint
+from wantong.ground import i18n
 
 TONES = {
     "granted": "good", "suspended": "wait", "withdrawn": "bad",
@@ -41,6 +42,21 @@ def note(action: ProposalAction, lang: str) -> str:
         return BadList(**json.loads(action.note)).explain(lang)["detail"]
     except (ValueError, TypeError):
         return action.note
+
+
+def left_out(row: Received, lang: str) -> list[dict[str, str]]:
+    """Whom a federation's anchor names and its list does not: ``entity``, ``reason`` (a code), ``why`` in ``lang``."""
+    catalogue = i18n.catalogue()
+
+    def words(code: str) -> str:
+        families = ("trustlist.unfit", *(BadList.CODES["reason"], "reason"))
+        known = [f"{family}.{code}" for family in families if f"{family}.{code}" in catalogue]
+        return i18n.t(known[0], lang) if known else code
+
+    return [
+        {"entity": entity, "reason": code, "why": words(code)}
+        for entity, code in row.federation.get("left", ())
+    ]
 
 
 def head(told: TrustList) -> dict[str, Any]:

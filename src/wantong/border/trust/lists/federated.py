@@ -8,8 +8,8 @@ that was read before does, so what an entity signed before it left stays good. I
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from joserfc.jwk import JWKRegistry
 
 from wantong.border.trust import jws
 from wantong.border.trust.lists.federation import ENTITY_STATEMENT, TYPES
-from wantong.border.trust.lists.problems import BadList, BadSignature
+from wantong.border.trust.lists.problems import BadList, BadSignature, RolledBack
 from wantong.border.trust.lists.trustlist import (
     LARGEST,
     LAST,
@@ -68,13 +68,20 @@ class Gathered:
         return cls(anchor, entities)
 
 
+Made = Mapping[str, int]
+"""Of an entity, when the anchor's statement about it (``said``) and its own (``own``) were made, in seconds since 1970."""
+
+
 @dataclass(frozen=True)
 class Read:
-    """The list, the thumbprint of the pinned key by which the anchor speaks, and who was left out of it, and why (a code)."""
+    """The list, the thumbprint of the pinned key by which the anchor speaks, who was left out of it and why (a code), and
+    when the statements that were believed were made.
+    """
 
     told: TrustList
     signer: str
     left: tuple[tuple[str, str], ...] = ()
+    made: Mapping[str, Made] = field(default_factory=dict)
 
 
 Entity = tuple[Provider, list[tuple[ServiceType, dict[str, Any]]]]
@@ -92,16 +99,22 @@ def read(
     *,
     operator_id: str,
     before: TrustList | None = None,
+    made: Mapping[str, Made] | None = None,
 ) -> Read:
     """The list that :class:`Gathered` statements make, if the anchor speaks by one of the ``pinned`` keys (JWK).
 
-    ``before`` is the list of the same anchor that was read last. The number of the list is the second of the youngest
-    statement; it is out of date when the first of the anchor's statements is. Raises BadSignature, BadList.
+    ``before`` is the list of the same anchor that was read last, ``made`` when the statements were that it was read from
+    (:attr:`Read.made`). The list is issued, and numbered, by the second of its youngest statement; by ``now`` where no
+    statement is younger and yet somebody has left or speaks again. It is out of date when the first of the anchor's
+    statements is. Raises BadSignature, BadList, and RolledBack for a statement of the anchor's that is older than one
+    that was read.
     """
     gathered = Gathered.loads(data)
     latest = int(now.timestamp()) + SKEW
     anchor, signer = _anchor(gathered.anchor, pinned, latest)
     name, keys = anchor.payload["sub"], _keys(anchor.payload)
+    times: dict[str, dict[str, int]] = {subject: {**one} for subject, one in (made or {}).items()}
+    _newer(anchor.payload, times, operator_id)
     known: dict[str, list[tuple[Provider, Service]]] = {}
     for pair in before.services() if before else ():
         known.setdefault(pair[1].now.entity_id, []).append(pair)
@@ -113,28 +126,51 @@ def read(
         subject = said["sub"]
         if subject == name or subject in listed:
             raise BadList(field="entity_id", reason="twice")
+        _newer(said, times, operator_id)
         spoken.append(said)
         try:
             listed[subject], made_at = _entity(said, own, name, latest)
+            if made_at < times[subject].get("own", 0) - SKEW:
+                raise Unfit("older")
+            times[subject]["own"] = made_at
             youngest = max(youngest, made_at)
         except Unfit as why:
             # the anchor still vouches for it: what it was stays, though it says nothing of itself that can be read
             left.append((subject, str(why)))
             listed[subject] = None
+
+    def made_at_moment(issued: datetime) -> TrustList:
+        told = TrustList(
+            operator_id=operator_id,
+            operator_name=_names(anchor.payload, name),
+            uri=name,
+            territory=urlsplit(name).hostname or "",
+            sequence=min(int(issued.timestamp()), LAST),
+            issued=issued,
+            next_update=_moment(min(said["exp"] for said in spoken)),
+            providers=tuple(_merged(listed, known, issued)),
+        )
+        return TrustList.loads(told.dumps())  # read as it will be read again
+
     issued = _moment(max(youngest, *(said["iat"] for said in spoken)))
-    providers = tuple(_merged(listed, known, issued))
-    told = TrustList(
-        operator_id=operator_id,
-        operator_name=_names(anchor.payload, name),
-        uri=name,
-        territory=urlsplit(name).hostname or "",
-        sequence=min(int(issued.timestamp()), LAST),
-        issued=issued,
-        next_update=_moment(min(said["exp"] for said in spoken)),
-        providers=providers,
-    )
-    # read as it will be read again
-    return Read(TrustList.loads(told.dumps()), signer, tuple(left))
+    if before is None or issued > before.issued:
+        told = made_at_moment(issued)
+    else:
+        told = made_at_moment(before.issued)
+        if (told.content, told.next_update) == (before.content, before.next_update):
+            told = before
+        else:
+            told = made_at_moment(max(now.replace(microsecond=0), before.issued + timedelta(seconds=1)))
+    return Read(told, signer, tuple(left), times)
+
+
+def _newer(payload: Mapping[str, Any], times: dict[str, dict[str, int]], operator: str) -> None:
+    """Note when the anchor made a statement. Raises RolledBack if it made a later one about the same that was read."""
+    of = times.setdefault(payload["sub"], {})
+    known = of.get("said", 0)
+    if payload["iat"] < known - SKEW:
+        raise RolledBack(operator=operator, sequence=payload["iat"], known=known)
+    of["said"] = max(payload["iat"], known)
 
 
 def _anchor(text: str, pinned: Sequence[Mapping[str, Any]], latest: int) -> tuple[jws.Unproven, str]:

@@ -23,8 +23,9 @@ WELL_KNOWN: Final = "/.well-known/openid-federation"
 def gather(anchor: str) -> Gathered:
     """Everything that is needed to read the federation of ``anchor``, not yet proven.
 
-    Addresses that the anchor names are called only if they are public ones, or its own. An entity that the anchor lists and that cannot be asked comes without its own word; what the anchor itself does not
-    say ends the whole. Raises NotFetched, BadList.
+    Addresses that the anchor names are called only if they are public ones, or its own. An entity that the anchor lists
+    and that cannot be asked comes without its own word; what the anchor itself does not say ends the whole. Raises
+    NotFetched, BadList.
     """
     reach = Reach.of([anchor])
     own = _get(anchor.rstrip("/") + WELL_KNOWN, reach)

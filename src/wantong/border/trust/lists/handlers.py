@@ -84,10 +84,9 @@ def look_at_all(event: Event) -> None:
     with transaction.atomic():
         for peer in trust.peers():
             if not peer.foreign:
-                receiving.look_soon(peer)
+                receiving.look_soon(peer.participant_id)
         for scheme in Scheme.objects.filter(active=True).exclude(keys=[]):
-            key = f"trustlist.gather:{scheme.operator_id}"
-            outbox.publish("trustlist.gather", key, {"operator": scheme.operator_id})
+            receiving.look_soon(scheme.operator_id)
         outbox.publish(
             "trustlist.round", "trustlist.round", {"at": timezone.now().isoformat()}, delay=publishing.ROUND
         )

@@ -141,6 +141,9 @@ class Received(models.Model):
     issued = models.DateTimeField()
     next_update = models.DateTimeField()
     received_at = models.DateTimeField()
+    federation = models.JSONField(
+        default=dict, help_text="of a federation: who is left out and why, when its statements were made"
+    )
 
     countersignings: "models.QuerySet[Countersigning]"
 

@@ -34,7 +34,7 @@ from wantong.border.trust.lists import (
 from wantong.border.trust.lists.models import Countersigning, Proposal, ProposalState, Received, Version
 from wantong.border.trust.lists.problems import BadList, NoList
 from wantong.border.trust.lists.recognition import Recognition
-from wantong.border.trust.lists.trustlist import ServiceType, Status, TrustList
+from wantong.border.trust.lists.trustlist import LAST, ServiceType, Status, TrustList
 from wantong.ground import config, i18n
 from wantong.ground.actors import Actor
 from wantong.ground.http.auth import actor_of, require
@@ -144,6 +144,8 @@ def _one_list(request: HttpRequest, operator: str, problem: Problem | None = Non
         standing=describe.standing(signing) if not own else "",
         changes=[] if own else [describe.change(one) for one in countersigning.waiting_changes(row)],
         current=told.next_update > timezone.now(),
+        left=describe.left_out(row, language()) if isinstance(row, Received) else (),
+        asked=not own and receiving.can_be_asked(operator),
         acts=_acts(request, row, signing, newest) if isinstance(row, Received) else (),
     )
 
@@ -174,7 +176,8 @@ def _row(operator: str, number: int | None) -> Version | Received:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
+    known = text and text.isascii() and text.isdigit() and len(text) <= len(str(LAST)) and int(text) <= LAST
+    return int(text) if text and known else None
 
 
 @require_safe
@@ -203,9 +206,9 @@ def differences(request: HttpRequest, operator: str) -> HttpResponse:
     """``?from=&to=``: what one version says that the other does not."""
     new = _row(operator, _number(request.GET.get("to")))
     number = stored.content(new).sequence
-    before = _number(request.GET.get("from")) or number - 1
+    before = _number(request.GET.get("from")) or _number_before(operator, number)
     try:
-        old = stored.content(_row(operator, before)) if before > 0 else None
+        old = stored.content(_row(operator, before)) if before else None
     except Http404:
         old = None
     found = changes.compare(old, stored.content(new))
@@ -218,6 +221,14 @@ def differences(request: HttpRequest, operator: str) -> HttpResponse:
         head=describe.head(stored.content(new)),
         changes=[describe.change(one) for one in found],
     )
+
+
+def _number_before(operator: str, number: int) -> int | None:
+    """The version that came before; a federation's are numbered by their time."""
+    if operator == config.current().participant_id:
+        return number - 1
+    rows = Received.objects.filter(operator_id=operator, sequence__lt=number)
+    return rows.order_by("-sequence").values_list("sequence", flat=True).first()
 
 
 # --- why is this not recognised --------------------------------------------------------------------------------------
@@ -539,11 +550,12 @@ def act_on_list(request: HttpRequest, operator: str) -> HttpResponse:
     chosen, note = request.POST.get("act", ""), request.POST.get("note", "")[:4000]
     if chosen == "look":
         _worker(request)
-        receiving.look_soon(trust.peer(operator))
+        receiving.look_soon(operator)
         messages.success(request, i18n.t("trustlist.done.look", language()))
         return redirect("trustlists:overview")
-    row = _row(operator, _number(request.POST.get("number")))
-    if not isinstance(row, Received):
+    number = _number(request.POST.get("number"))
+    row = _row(operator, number)
+    if number is None or not isinstance(row, Received):  # what people decide on is the version that they saw
         raise Http404
     who = _worker(request)
     try:

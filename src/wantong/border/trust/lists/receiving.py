@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from wantong.border.trust import jws, keys
+from wantong.border.trust import services as trust
 from wantong.border.trust.certificates import holdings
 from wantong.border.trust.certificates.services import certificates_in
 from wantong.border.trust.lists import (
@@ -96,9 +97,28 @@ def vouched(peer: Peer, token: str, now: datetime) -> frozenset[str]:
     return signers
 
 
-def look_soon(peer: Peer) -> None:
-    """Have the worker fetch a peer's list; part of the caller's transaction."""
-    outbox.publish("trustlist.look", f"trustlist.look:{peer.participant_id}", {"peer": peer.participant_id})
+def look_soon(operator_id: str) -> None:
+    """Have the worker fetch the list of a peer or of a federation; part of the caller's transaction.
+
+    Raises UnknownPeer if it is of neither: a list in ETSI's form is brought by people.
+    """
+    if _federations(operator_id).exists():
+        outbox.publish("trustlist.gather", f"trustlist.gather:{operator_id}", {"operator": operator_id})
+    else:
+        peer = trust.peer(operator_id)
+        outbox.publish(
+            "trustlist.look", f"trustlist.look:{peer.participant_id}", {"peer": peer.participant_id}
+        )
+
+
+def can_be_asked(operator_id: str) -> bool:
+    """Whether there is an address at which the newest list of this operator stands."""
+    peer = Peer.objects.filter(participant_id=operator_id, active=True).first()
+    return _federations(operator_id).exists() or (peer is not None and not peer.foreign)
+
+
+def _federations(operator_id: str) -> models.QuerySet[Scheme]:
+    return Scheme.objects.filter(operator_id=operator_id, active=True).exclude(keys=[])
 
 
 def look(peer: Peer) -> Received | None:
@@ -221,20 +241,29 @@ def pinned_scheme(operator_id: str) -> Scheme:
 
 def _take_in_federation(scheme: Scheme, data: bytes) -> Received | None:
     last = Received.objects.filter(operator_id=scheme.operator_id).order_by("-sequence").first()
-    before = stored.content(last) if last is not None and last.form == "fed" else None
-    now = timezone.now()
-    found = federated.read(data, scheme.keys, now, operator_id=scheme.operator_id, before=before)
+    last = last if last is not None and last.form == "fed" else None
+    found = federated.read(
+        data,
+        scheme.keys,
+        timezone.now(),
+        operator_id=scheme.operator_id,
+        before=stored.content(last) if last else None,
+        made=last.federation.get("made") if last else None,
+    )
     if found.told.uri != scheme.url:
         raise BadList(
             field="list", reason="another-operator", operator=found.told.uri[:200], wanted=scheme.url
         )
     for entity, why in found.left:
         logger.warning("trustlist.left_out", operator=scheme.operator_id, entity=entity, why=why)
-    return _keep(found.told, data.decode(), "fed", found.signer)
+    federation = {"left": found.left, "made": found.made}
+    return _keep(found.told, data.decode(), "fed", found.signer, federation)
 
 
 @transaction.atomic
-def _keep(told: TrustList, original: str, form: str, signer: str) -> Received | None:
+def _keep(
+    told: TrustList, original: str, form: str, signer: str, federation: Mapping[str, Any] | None = None
+) -> Received | None:
     now = timezone.now()
     known = Received.objects.filter(operator_id=told.operator_id).order_by("-sequence").first()
     if known is not None and told.sequence == known.sequence:
@@ -259,6 +288,7 @@ def _keep(told: TrustList, original: str, form: str, signer: str) -> Received | 
         issued=told.issued,
         next_update=told.next_update,
         received_at=now,
+        federation=federation or {},
     )
     stored.index(told, received=row)
     log.record("trustlist.receive", stored.about(row), now)

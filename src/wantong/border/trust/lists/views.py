@@ -128,5 +128,5 @@ def told(request: HttpRequest) -> HttpResponse:
         limits.spend(limits.UNPROVEN, address)
         raise
     limits.spend(limits.PEER, caller.peer.participant_id)
-    receiving.look_soon(caller.peer)
+    receiving.look_soon(caller.peer.participant_id)
     return HttpResponse(status=202)
