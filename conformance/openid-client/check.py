@@ -41,7 +41,7 @@ def main() -> int:
         node = nodes.make(
             BayNode, Path(folder), "gd", "gd.test.example", host="localhost"
         )  # passkeys want a name
-        url = node.settings.url
+        url = node.settings.node.url
         wantong("node", "operator", folder, "ana", "--role", "operator")
         wantong("node", "operator", folder, "bo", "--role", "approver")
         with nodes.running(node):
