@@ -501,6 +501,8 @@ def test_people_see_who_is_left_out_and_decide_on_what_they_saw(served: Federati
     )
     differ = client.get(f"/en/trust/lists/it:anchor/differences?to={second.sequence}").content.decode()
     assert f"{silent}#identity-provider" in differ and f"{served.home}/bank#identity-provider" not in differ
+    assert served.entities[silent].thumbprint() in differ, "two people compare the keys"
+    assert "Named root" not in differ, "what is empty before and after is no difference"
     told = client.get(f"/api/trust/lists/it:anchor/waiting?number={first.sequence}").json()
     assert [(one["entity"], one["reason"]) for one in told["left_out"]] == [(silent, "silent")]
     user = make_operator("lam", ("operator",), "x" * 20)

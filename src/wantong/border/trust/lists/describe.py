@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from wantong.border.trust import jws
 from wantong.border.trust.lists.changes import Change
 from wantong.border.trust.lists.models import Countersigning, ProposalAction, Received
 from wantong.border.trust.lists.problems import BadList
 from wantong.border.trust.lists.qualifications import name_of
 from wantong.border.trust.lists.recognition import subject_of
 from wantong.border.trust.lists.trustlist import Provider, Service, State, TrustList, fingerprint
+from wantong.border.trust.verdict import Refused
 from wantong.ground import i18n
 
 TONES = {
@@ -106,14 +109,24 @@ def state(one: State) -> dict[str, Any]:
                 name_of(uri) for qualification in one.qualifications for uri in qualification.qualifiers
             )
         ),
-        "keys": [str(key.get("kid") or key.get("kty")) for key in one.jwks],
+        "keys": [_key(key) for key in one.jwks],
     }
+
+
+def _key(jwk: Mapping[str, Any]) -> str:
+    """What a key is compared by: its thumbprint (RFC 7638), since what it is called is up to whoever made it."""
+    try:
+        return jws.thumbprint(jwk)
+    except Refused:
+        return str(jwk.get("kty"))
 
 
 def change(one: Change) -> dict[str, Any]:
     """A difference; ``rows`` has what differs, before and after."""
     before, after = one.before and state(one.before), one.after and state(one.after)
-    names = one.fields or (_TOLD if after or before else ())
+    names: tuple[str, ...] = one.fields or tuple(
+        name for name in _TOLD for side in (before, after) if side and side.get(_FIELDS.get(name, name))
+    )
     if before and after and one.kind == "rewritten" and before["since"] != after["since"]:
         names = ("since", *one.fields)
     return {
@@ -125,7 +138,7 @@ def change(one: Change) -> dict[str, Any]:
         "name": (after or before or {}).get("name", {}),
         "rows": [
             {"field": name, "before": (before or {}).get(_FIELDS.get(name, name)), "after": (after or {}).get(_FIELDS.get(name, name))}
-            for name in names
+            for name in dict.fromkeys(names)
         ],
     }  # fmt: skip
 
@@ -140,7 +153,9 @@ _TOLD = (
     "policy",
     "credential_types",
     "qualifications",
+    "levels",
     "entity_id",
+    "jwks",
 )
 
 
