@@ -206,6 +206,16 @@ def grade(value: str) -> str:
 
 
 @register.filter
+def noted(text: str) -> str:
+    """Why something ended: what a person wrote, as written; the node's own code (``closed-by:ID``) in words."""
+    code, _, what = text.partition(":")
+    key, name = f"noted.{code}", f"research.review.{what}"
+    if key not in i18n.catalogue():
+        return text
+    return i18n.t(key, language(), what=i18n.t(name, language()) if name in i18n.catalogue() else what)
+
+
+@register.filter
 def purpose(value: str) -> str:
     """A purpose by its name; one of somebody's own wording as it is written."""
     key = f"purpose.{value}"

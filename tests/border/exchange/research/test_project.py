@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
 from django.utils import timezone
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from wantong.border.gate.whitelist.models import WhitelistItem
 from wantong.border.trust.models import Peer
 from wantong.ground.outbox import services as outbox
 from wantong.ground.problems import Problem
+from wantong.portal.services import make_operator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HK = "hk.test.example"
@@ -135,7 +137,12 @@ def test_a_review_taken_back_ends_what_rests_on_it(sent, tmp_path, whose):
         theirs(project, approved=False)
     outbox.drain()
     row.refresh_from_db()
-    assert row.state == Release.State.ENDED and "ethics" in row.reason
+    assert (row.state, row.reason) == (Release.State.ENDED, "unapproved:ethics")
+    client = Client()
+    client.force_login(make_operator("page", ("approver",), "x" * 20))
+    for lang, words in (("en", "No longer approved: Ethics review"), ("zh-hans", "不再获批准：伦理审查")):
+        assert words in client.get(f"/{lang}/research/{project.id}").content.decode()
+        assert words in client.get(f"/{lang}/whitelist/{row.whitelist_item}").content.decode()
     assert WhitelistItem.objects.get(id=row.whitelist_item).state == "revoked"
     assert not Offer.objects.filter(offer_id=row.offer["@id"]).exists()
     assert "end" in [message["act"] for message in sent]

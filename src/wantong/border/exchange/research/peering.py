@@ -90,7 +90,7 @@ def receive(peer: Peer, message: Mapping[str, Any]) -> None:
             found.update(state=Release.State.ENDED, reason=_short(data.get("reason"), 300))
         case "close":
             if project.state not in (Project.State.CLOSED, Project.State.DECLINED):
-                services.closed(project, f"closed by {peer.participant_id}")
+                services.closed(project, f"closed-by:{peer.participant_id}")
         case _:
             raise BadRequest(reason="research-act", choices=ACTS)
 

@@ -218,7 +218,7 @@ def reviewed(
     if not approved:
         for release in project.releases.filter(side="ours").exclude(state=Release.State.ENDED):
             if release.state == Release.State.RELEASED and missing(release):
-                _end(release, f"{name}: no longer approved")
+                _end(release, f"unapproved:{name}")
                 _tell(project, "end", dataset_id=release.dataset_id, reason=release.reason)
     return made
 
