@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.border.exchange import test_negotiation as negotiation
 from tests.border.exchange.test_download import PAYLOAD, server
 from tests.border.exchange.test_transfer import (
     CLERK,
@@ -26,13 +27,14 @@ from tests.border.exchange.test_transfer import (
 )
 
 from wantong.border.exchange import catalogue, discovery, download, messages, services, terms
-from wantong.border.exchange.models import Agreement, ReceivedDataset, Transfer
+from wantong.border.exchange.models import Agreement, Message, ReceivedDataset, Transfer
 from wantong.border.exchange.problems import PeerMisbehaves, PeerUnreachable
 from wantong.border.gate.declarations import services as gate
 from wantong.border.gate.declarations.models import Declaration, Holding
 from wantong.border.trust import tokens
 from wantong.border.trust.models import Peer
 from wantong.border.trust.verifiers import Caller
+from wantong.ground.outbox.models import Event
 
 EDC = "https://w3id.org/edc/v0.0.1/ns/"
 PERSONS = "name,id_card\n" + "".join(f"李雷,{n}\n" for n in ("11010519491231002X", "440524188001010014"))
@@ -277,6 +279,44 @@ def test_an_unannounced_payload_is_bounded(tmp_path):
         )
         with server(lambda c, asked, r=refusal: c.sendall(r)) as (url, _), pytest.raises(error):
             get(url, part)
+
+
+# --- negotiating ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_are_quicker_than_each_others_answers_come_to_the_same_end(foreign, publish, drain):
+    """Eclipse's connector stores that it has verified after our answer; if our word that all is final is there before,
+    it answers 409 and verifies once more. It took a refusal for the end, and so did we.
+    """
+    body = negotiation.request(foreign, publish())
+    pid = foreign.post("/negotiations/request", body).json()["providerPid"]
+    drain()
+    answers = iter([(409, {"reason": ["cannot be finalized"]}), (200, {})])
+    foreign.script = lambda path, told: next(answers)
+    verification = message("ContractAgreementVerificationMessage", pid, body["consumerPid"])
+    url = f"/negotiations/{pid}/agreement/verification"
+    assert foreign.post(url, verification).status_code == 200
+    drain()
+    assert foreign.post(url, verification).status_code == 200
+    assert foreign.post(url, {**verification, "more": 1}).status_code == 400, "another one is too late"
+    Event.objects.filter(topic="dsp.send", state="due").update(available_at="2000-01-01T00:00Z")
+    drain()
+    assert foreign.kinds()[-2:] == ["ContractNegotiationEventMessageFINALIZED"] * 2
+    assert foreign.state("negotiations", pid) == "FINALIZED" and Agreement.objects.count() == 1
+    sent = Message.objects.get(pid=pid, outgoing=True, kind="finalized")
+    assert sent.status == Message.Status.SENT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_refused_for_good_ends_it(foreign, publish, drain):
+    pid = foreign.post("/negotiations/request", negotiation.request(foreign, publish())).json()["providerPid"]
+    foreign.script = lambda path, told: (409 if path.endswith("/agreement") else 200, {})
+    for _ in range(8):
+        Event.objects.filter(topic="dsp.send", state="due").update(available_at="2000-01-01T00:00Z")
+        drain()
+    assert foreign.state("negotiations", pid) == "TERMINATED"
+    assert sum(path.endswith("/agreement") for path, _ in foreign.received) == 4
 
 
 # --- through both gates -----------------------------------------------------------------------------------------

@@ -36,8 +36,9 @@ from wantong.ground.outbox.models import Event
 
 logger = structlog.get_logger(__name__)
 
-# 404: the peer may not have stored the process yet; 401: a clock may be an hour off, or a pinned card late
-NOT_YET = {401: 40, 404: 8, 408: 600, 425: 600, 429: 600}
+# 404: the peer may not have stored the process yet; 409: nor the state that our answer to its last message made;
+# 401: a clock may be an hour off, or a pinned card late
+NOT_YET = {401: 40, 404: 8, 408: 600, 409: 4, 425: 600, 429: 600}
 BEGINNING = ("request", "offer")
 Status = Message.Status
 
