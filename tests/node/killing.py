@@ -265,4 +265,4 @@ def databases(url: str) -> Iterator[dict[str, str]]:
             connection.execute(f"CREATE DATABASE {name}")
         yield {place: urlsplit(url)._replace(path=f"/{name}").geturl() for place, name in names.items()}
         for name in names.values():
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # one that was lost is another
