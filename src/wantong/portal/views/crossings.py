@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -417,7 +418,7 @@ def _answers(given: Mapping[str, str]) -> dict[str, Any] | None:
             case "bool":
                 answers[name] = text == "yes"
             case "int":
-                answers[name] = int(text) if text.strip().isascii() and text.strip().isdigit() else text
+                answers[name] = int(text) if re.fullmatch(r"\s*[0-9]{1,18}\s*", text) else text
             case _:
                 answers[name] = text.strip()
     return answers or None

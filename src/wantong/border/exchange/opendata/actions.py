@@ -476,7 +476,9 @@ def _need(params: Params, name: str) -> str:
     return value[:300]
 
 
-def _count(params: Params, name: str, default: int, most: int | None = None, *, signed: bool = False) -> int:
+def _count(
+    params: Params, name: str, default: int, most: int = datastore.FARTHEST, *, signed: bool = False
+) -> int:
     value = params.get(name)
     if value in (None, ""):
         return default
@@ -486,7 +488,7 @@ def _count(params: Params, name: str, default: int, most: int | None = None, *, 
         raise _invalid(name, "Invalid integer") from None
     if number < 0 and not signed:
         raise _invalid(name, "Must be a natural number")
-    return number if most is None else min(number, most)
+    return max(min(number, most), -most)
 
 
 def _flag(params: Params, name: str, default: bool) -> bool:

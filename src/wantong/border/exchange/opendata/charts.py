@@ -5,6 +5,7 @@ Time across and a quantity up gives lines, a category and a quantity bars; what 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -126,7 +127,8 @@ def _draw(table: Table, x: str, y: str, by: str, time: bool, aggregate: str) -> 
     together = every.group_by(["x", "by"], use_threads=False).aggregate([("y", aggregate)])
     cells: dict[str, dict[str, float]] = defaultdict(dict)
     for row in together.to_pylist():
-        cells[row["by"]][row["x"]] = round(row[f"y_{aggregate}"], 4)
+        if math.isfinite(row[f"y_{aggregate}"]):  # a sum may run over
+            cells[row["by"]][row["x"]] = round(row[f"y_{aggregate}"], 4)
     series = sorted(cells, key=lambda name: (-sum(map(abs, cells[name].values())), name))
     of = len(series) if len(series) > MOST_SERIES else 0
     if not time and len(points) > MOST_BARS:

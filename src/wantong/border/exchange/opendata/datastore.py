@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from wantong.border.exchange.opendata.tables import plain
 
 MOST = 32_000  # rows of one answer, as in CKAN
+FARTHEST = 1 << 40
 KEPT = 128 << 20  # bytes of tables in memory
 ID = "_id"
 _CKAN_TYPES = {
@@ -80,7 +81,7 @@ def search(table: pa.Table, asked: Mapping[str, Any]) -> dict[str, Any]:
         keys = [*sort, *([(ID, "ascending")] if not distinct and (ID, "ascending") not in sort else [])]
         found = found.take(pc.sort_indices(found, sort_keys=keys))
     limit = _count("limit", asked.get("limit", 100), MOST)
-    offset = _count("offset", asked.get("offset", 0))
+    offset = _count("offset", asked.get("offset", 0), FARTHEST)
     page = found.slice(offset, limit).select(names)
     rows: list[Any] = [{name: plain(value) for name, value in row.items()} for row in page.to_pylist()]
     form = asked.get("records_format", "objects")
@@ -194,11 +195,11 @@ def _sort(table: pa.Table, asked: Any) -> list[tuple[str, str]]:
     return keys
 
 
-def _count(name: str, value: Any, most: int | None = None) -> int:
+def _count(name: str, value: Any, most: int) -> int:
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadQuestion(name, "a whole number") from None
     if number < 0 or isinstance(value, bool):
         raise BadQuestion(name, "not below zero")
-    return number if most is None else min(number, most)
+    return min(number, most)

@@ -30,6 +30,7 @@ from wantong.ground.plain import stored
 LARGEST = 256 << 20
 MOST_COLUMNS = 500
 GROUP = 65_536  # rows of a Parquet row group: what a reader over HTTP fetches at least
+_LARGEST = (1 << 63) - 1
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y")
@@ -231,18 +232,36 @@ def _of_arrow(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
     kind = array.type
     if pa.types.is_boolean(kind):
         return array, "boolean"
+    if pa.types.is_uint64(kind) and (pc.max(array).as_py() or 0) > _LARGEST:
+        return array.cast(pa.string()), "string"  # no number that anybody adds up
     if pa.types.is_integer(kind):
         return array.cast(pa.int64()), "integer"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return array.cast(pa.float64()), "number"
-    if pa.types.is_date(kind):
-        return array.cast(pa.date32()), "date"
-    if pa.types.is_timestamp(kind):
-        return array.cast(pa.timestamp("us")), "datetime"
+        return _finite(array.cast(pa.float64())), "number"
+    if pa.types.is_date(kind) and (days := _between_years(array, pa.date32())) is not None:
+        return days, "date"
+    if pa.types.is_timestamp(kind) and (moments := _between_years(array, pa.timestamp("us"))) is not None:
+        return moments, "datetime"
     try:
         return array.cast(pa.string()), "string"
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise NotATable(reason="column-type", column_type=str(kind)[:100]) from None
+
+
+def _between_years(array: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+    """Days or moments as ``kind``, to the microsecond; None if some lie outside the years 1 to 9999."""
+    fine = pa.types.is_timestamp(array.type) and array.type.unit == "ns"
+    try:
+        told = array.cast(kind, safe=not fine)
+        pc.min_max(told).as_py()  # what Python can say
+    except (pa.ArrowInvalid, OverflowError, ValueError):
+        return None
+    return told
+
+
+def _finite(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without what is no number and what is endless: neither JSON nor CSV has a word for them, so nothing is there."""
+    return pc.if_else(pc.is_finite(array), array, pa.scalar(None, pa.float64()))
 
 
 # --- types ------------------------------------------------------------------------------------------------------
@@ -267,7 +286,7 @@ def _column(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
     if all_match(_INTEGER):
         return values.cast(pa.int64()), "integer"
     if all_match(_NUMBER):
-        return values.cast(pa.float64()), "number"
+        return _finite(values.cast(pa.float64())), "number"
     if all_match(r"^(?i:true|false)$"):
         return pc.equal(pc.utf8_lower(values), "true"), "boolean"
     if all_match(_MONTH):
