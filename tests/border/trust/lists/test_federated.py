@@ -229,6 +229,7 @@ LEFT_OUT = {
     "no-service": {"says": {"constraints": {"allowed_entity_types": ["openid_relying_party"]}}},
     "policy": {"says": {"metadata_policy_crit": ["regexp"]}},
     "metadata": {"own": {"metadata": {"openid_provider": "yes"}}},
+    "odd-members": {"own": {"jwks": {"keys": [{**key().as_dict(private=False), "kid": "a\0"}]}}},
     "not-public": {"own": {"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}},
 }
 

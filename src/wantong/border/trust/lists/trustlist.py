@@ -429,15 +429,12 @@ def _public(value: Any) -> dict[str, Any]:
     key = dict(_mapping(value, "jwks"))
     if not isinstance(key.get("kty"), str) or key["kty"] == "oct" or _SECRET & key.keys():
         raise BadList(field="jwks", reason="not-public")
-    if not all(isinstance(item, str) or _texts(item) for item in key.values()) or not all(
-        map(str.isascii, key)
-    ):
+    members = (value if isinstance(value, list) else [value] for value in key.values())
+    # what is not printable has no place in a key, and none in some databases
+    texts = all(isinstance(one, str) and one.isprintable() for member in members for one in member)
+    if not texts or not all(name.isascii() and name.isprintable() for name in key):
         raise BadList(field="jwks", reason="odd-members")
     return key
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _one_of(kind: type[E], value: Any, what: str) -> E:
