@@ -52,7 +52,7 @@ def main() -> int:
                 if "profile" in told["scope"]:
                     wantong("identity", "client", "decide", folder, name, "approve", "--as", "bo")
             code = service.play(url, Person(url))
-        return code or int(not nodes.faultless(node))
+        return int(not nodes.faultless(node)) or code
 
 
 class Person:

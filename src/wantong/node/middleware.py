@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.core.exceptions import MiddlewareNotUsed
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.crypto import constant_time_compare
@@ -115,6 +116,21 @@ class UnknownAddress(Problem):
     status = 404
 
 
+class UnstorableText(Problem):
+    """Somewhere in the request stands half a character, or a NUL, which PostgreSQL does not keep. Nothing was stored."""
+
+    slug = "unstorable-text"
+    status = 422
+
+
+def _unstorable(error: Exception) -> bool:
+    if isinstance(error, UnicodeEncodeError):
+        return error.reason == "surrogates not allowed"
+    # psycopg says the former before it asks, and the server the latter of JSON
+    said = isinstance(error, DataError) and str(error)
+    return bool(said) and ("NUL (0x00)" in said or "\\u0000" in said)
+
+
 class Problems:
     """A :class:`Problem` becomes a page for people and ``application/problem+json`` for programs."""
 
@@ -130,6 +146,9 @@ class Problems:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if _unstorable(error):
+            logger.warning("request.unstorable", path=request.path)
+            error = UnstorableText()
         return answer(request, error) if isinstance(error, Problem) else None
 
 
