@@ -2,7 +2,8 @@
 
 No answer may be a 5xx, have a status or a content type that is not described, or another form than described; what
 needs an operator must refuse without one. ``WANTONG_EXAMPLES`` (10) is how many requests are tried an operation, beside
-those that the description itself suggests; ``WANTONG_SEED`` (1) where the dice begin.
+those that the description itself suggests; ``WANTONG_SEED`` (1) where the dice begin; ``WANTONG_TEST_DATABASE`` a server of
+PostgreSQL's on which the node shall be.
 """
 
 from __future__ import annotations
