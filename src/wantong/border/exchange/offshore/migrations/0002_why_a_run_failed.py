@@ -4,7 +4,8 @@ from django.db import migrations, models
 
 
 def forward(apps, schema_editor):
-    for run in apps.get_model("offshore", "Run").objects.exclude(reason=""):
+    there = schema_editor.connection.alias  # a move makes another database than the one in use
+    for run in apps.get_model("offshore", "Run").objects.using(there).exclude(reason=""):
         text = dict.fromkeys(("zh-hans", "zh-hant", "en", "pt"), run.reason)
         run.failure = {"reason": "told", "text": text}
         run.save(update_fields=("failure",))
