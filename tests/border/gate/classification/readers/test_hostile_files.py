@@ -593,7 +593,8 @@ def test_every_problem_speaks_four_languages() -> None:
         "column": "c",
     }
     for kind in BY_SLUG.values():
-        names = kind.__init__.__code__.co_varnames[2 : kind.__init__.__code__.co_argcount]  # type: ignore[misc]
+        code = kind.__init__.__code__  # type: ignore[misc]
+        names = code.co_varnames[2 : code.co_argcount + code.co_kwonlyargcount]
         problem = kind("a/b.csv", **{name: arguments[name] for name in names})
         for lang in ("zh-hans", "zh-hant", "en", "pt"):
             words = problem.explain(lang)
