@@ -11,6 +11,7 @@ import pytest
 import segno
 from click.testing import CliRunner
 from django.utils import timezone
+from PIL import Image
 from tests.border.trust.passes.conftest import CLERK
 from tests.border.trust.passes.test_services import phone, right
 
@@ -133,11 +134,19 @@ def test_a_clock_set_back_shuts_the_gate_until_it_is_compared_anew(border, node_
 
 
 def test_the_command_reads_a_scanner_and_pictures(border, node_of, tmp_path):
-    pytest.importorskip("zxingcpp")
+    zxingcpp = pytest.importorskip("zxingcpp")
     folder = tmp_path / "gate"
     reader.fetch(folder, "hzmb-in-1", node_of)
     _, _, _, code = shown()
     segno.make(code, error="l").save(str(tmp_path / "code.png"), scale=4)
+    with Image.open(tmp_path / "code.png") as drawn:
+        ticket = zxingcpp.create_barcode("12345670", zxingcpp.BarcodeFormat.ITF)
+        beside = Image.fromarray(zxingcpp.write_barcode_to_image(ticket, scale=3))
+        picture = Image.new("L", (drawn.width + beside.width + 60, drawn.height), 255)
+        picture.paste(drawn.convert("L"), (0, 0))
+        picture.paste(beside, (drawn.width + 30, 40))
+    assert len(zxingcpp.read_barcodes(picture)) == 2, "a bar code of another sort is beside it"
+    picture.save(tmp_path / "code.png")
     run = CliRunner().invoke
     done = run(
         gate_reader.command, ["run", str(folder), "--image", str(tmp_path / "code.png"), "--lang", "pt"]
