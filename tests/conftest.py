@@ -7,14 +7,19 @@ import os
 from pathlib import Path
 
 import pytest
-from django.db.backends.sqlite3.base import DatabaseOperations
+from django.contrib.auth.hashers import ScryptPasswordHasher
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
+from tests import databases
 
 settings.register_profile(
     "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile("default")
+
+# what a password costs whoever guesses it is no test's subject, and a quarter of a second each time
+ScryptPasswordHasher.work_factor = 2**4
 
 
 @pytest.fixture(scope="session")
@@ -53,18 +58,4 @@ def node(tmp_path: Path, settings):
     return config
 
 
-_sql_flush = DatabaseOperations.sql_flush
-
-
-def _flush_in_spite_of_triggers(self, style, tables, **options):
-    """SQLite empties a table between two tests by DELETE, which append-only tables refuse; PostgreSQL truncates."""
-    with self.connection.cursor() as cursor:
-        triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    return [
-        *(f"DROP TRIGGER {self.quote_name(name)}" for name, _ in triggers),
-        *_sql_flush(self, style, tables, **options),
-        *(sql for _, sql in triggers),
-    ]
-
-
-DatabaseOperations.sql_flush = _flush_in_spite_of_triggers
+TransactionTestCase._fixture_teardown = lambda self: databases.empty()

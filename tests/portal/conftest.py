@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.test import override_settings
+from tests import databases
 from tests.browsers import served
 from tests.portal import seeded
 
@@ -20,7 +20,7 @@ def bay(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[seeded
     node = dataclasses.replace(settings.WANTONG, directory=folder)
     with django_db_blocker.unblock(), override_settings(WANTONG=node):
         yield seeded.seed(folder / "payloads")
-        call_command("flush", interactive=False, verbosity=0)
+        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -132,5 +132,5 @@ def serve() -> str:
     """Start it in a thread of this process; its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Counterparty)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"

@@ -139,7 +139,7 @@ def make_peer(node) -> Iterator[Callable[[str], Counterparty]]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         peer.url = f"http://127.0.0.1:{server.server_port}"
         peer.row = Peer.objects.create(

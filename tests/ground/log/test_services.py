@@ -56,7 +56,7 @@ class Peer:
             def log_message(self, *args) -> None: ...
 
         self.server = make_server("127.0.0.1", 0, application, handler_class=Quiet)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def serve(self, path: str, start_response) -> list[bytes]:
         """Its own log, and its copy of the other one, if it has them."""

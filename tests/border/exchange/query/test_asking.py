@@ -180,7 +180,7 @@ def test_an_answer_with_anything_else_in_it_is_refused(peer, node, body):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Liar)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         peer.row.data_url = url

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
+from tests import databases
 from tests.border.gate.scene import (
     CHAN,
     HK,
@@ -65,7 +65,7 @@ def sent(told, node, settings, tmp_path):
         settings.WANTONG.outgoing,
     ):
         place.mkdir(parents=True)
-    call_command("flush", interactive=False, verbosity=0)  # another node has another database
+    databases.empty()  # another node has another database
     told.clear()
     return arrival(pulled, json.loads(json.dumps(parcel.manifest)))
 

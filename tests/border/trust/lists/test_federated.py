@@ -401,7 +401,7 @@ def served() -> Iterator[Federation]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     federation.home = f"http://127.0.0.1:{server.server_port}"
     federation.entities = {f"{federation.home}/bank": key()}

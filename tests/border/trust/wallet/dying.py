@@ -43,7 +43,7 @@ def begin(folder: Path) -> str:
     server = make_server(
         "127.0.0.1", port, get_wsgi_application(), server_class=_Server, handler_class=_Quiet
     )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return note.read_text()
 
 
