@@ -11,6 +11,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m compileall -q -j 0 src  # else the first processes of a bay each do it
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements-test.lock

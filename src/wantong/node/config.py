@@ -13,7 +13,6 @@ from wantong.border.trust.dcp.options import BadOptions, Options
 from wantong.border.trust.dcp.options import read as read_options
 from wantong.border.trust.documents import lines
 from wantong.border.trust.identity.accounts import options as identity
-from wantong.border.trust.identity.accounts import passkeys
 from wantong.border.trust.identity.accounts.problems import NoPasskeysHere
 from wantong.ground.config import NodeConfig
 from wantong.ground.http.limits import BadLimits, Limits
@@ -109,6 +108,9 @@ def load(directory: Path) -> Settings:
     try:
         signing_in = identity.read(raw.get("identity"))
         if signing_in.passkeys_from is not None:
+            # its library takes a tenth of a second, which no process of a node without passkeys shall wait
+            from wantong.border.trust.identity.accounts import passkeys
+
             # else nobody could sign in from that day
             passkeys.relying_party(node.url, "")
     except identity.BadOptions as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from wantong.ground.http.admission import Capacity
 from wantong.ground.http.front import Front
 from wantong.ground.http.limits import FILE, buckets
-from wantong.node import config, logging, serving
+from wantong.node import config, logging, serving, setup
 
 
 def main() -> None:
@@ -17,9 +17,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     logging.configure(settings.log_level, "data")
-    from wantong.border.exchange import dataplane
-    from wantong.border.exchange.opendata import downloads
-    from wantong.border.exchange.query.plane import Plane
+    with setup.loading():
+        from wantong.border.exchange import dataplane
+        from wantong.border.exchange.opendata import downloads
+        from wantong.border.exchange.query.plane import Plane
 
     queries = Plane(settings.node, allowed=settings.limits)
     routes = [*downloads.routes(settings.node), *queries.routes]

@@ -10,21 +10,23 @@ from wantong.ground.http.admission import Capacity
 from wantong.ground.http.front import Front
 from wantong.ground.http.limits import FILE, buckets
 from wantong.ground.http.wsgi import Wsgi
-from wantong.node import config, logging, serving
+from wantong.node import config, logging, serving, setup
 
 
 def main() -> None:
     """Serve until SIGTERM; requests in flight are answered first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
-    from wantong.node.wsgi import application
+    with setup.loading():
+        from django.urls import get_resolver
 
+        from wantong.node import health, wsgi
+
+        _ = get_resolver().url_patterns  # the pages: here, so that nobody's first request waits for them
     logging.configure(settings.log_level, "web")
-    from wantong.node import health, wsgi
-
     wsgi.settle_in()
     front = Front(
-        Wsgi(application, settings.threads),
+        Wsgi(wsgi.application, settings.threads),
         served="web",
         capacity=Capacity(**{"slots": settings.threads, **settings.limits.capacity["web"]}),  # type: ignore[arg-type]
         limits=settings.limits,

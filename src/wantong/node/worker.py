@@ -137,14 +137,17 @@ def main() -> None:
     """Deliver outbox events until SIGTERM; events in flight are finished first."""
     import django
 
-    django.setup()
-    from django.conf import settings
-    from django.db import connection
+    from wantong.node import setup
 
-    from wantong.border.gate.declarations import outgoing
-    from wantong.ground import config, drafts
-    from wantong.ground.outbox import services
-    from wantong.node import handlers, logging
+    with setup.loading():
+        django.setup()
+        from django.conf import settings
+        from django.db import connection
+
+        from wantong.border.gate.declarations import outgoing
+        from wantong.ground import config, drafts
+        from wantong.ground.outbox import services
+        from wantong.node import handlers, logging
 
     logging.configure(settings.LOG_LEVEL, "worker")
     run = config.current().run
