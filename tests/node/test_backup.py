@@ -21,7 +21,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.node.test_processes import children, folder, wait_for, wantong  # noqa: F401 - a fixture
+from tests.node.test_processes import children, wait_for, wantong
 
 from wantong.border.gate.declarations import outgoing
 from wantong.ground import drafts, keyring
@@ -49,7 +49,7 @@ def run_node(directory: Path):
 
 
 @pytest.fixture
-def running(folder: Path):  # noqa: F811
+def running(folder: Path):
     with run_node(folder) as node:
         yield node
 
@@ -125,7 +125,7 @@ class Clerk(threading.Thread):
 
 
 @pytest.fixture
-def clerk(folder, running):  # noqa: F811
+def clerk(folder, running):
     token = (
         said("node", "operator", folder, "lin", "--role", "declarer", "--token").split("token: ")[1].strip()
     )
@@ -142,7 +142,7 @@ def logged(directory: Path) -> int:
         return int(log.execute("SELECT size FROM head").fetchone()[0])
 
 
-def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_path, elsewhere):  # noqa: F811
+def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_path, elsewhere):
     before = list(clerk.acknowledged)
     archive = tmp_path / "node.tar"
     said("node", "backup", folder, archive)
@@ -167,7 +167,7 @@ def test_a_node_that_is_written_to_comes_back_whole(folder, running, clerk, tmp_
         wait_for(lambda: logged(back) >= len(rows) + 1)
 
 
-def test_what_was_logged_after_the_backup_comes_back_from_the_witness(folder, tmp_path):  # noqa: F811
+def test_what_was_logged_after_the_backup_comes_back_from_the_witness(folder, tmp_path):
     web, data = free_ports(0, set())
     other = tmp_path / "other"
     said(
@@ -207,7 +207,7 @@ def test_what_was_logged_after_the_backup_comes_back_from_the_witness(folder, tm
             assert verify_receipt(receipt, trust).proven
 
 
-def test_a_running_node_moves_and_nothing_is_lost(folder, running, clerk, elsewhere):  # noqa: F811
+def test_a_running_node_moves_and_nothing_is_lost(folder, running, clerk, elsewhere):
     before = {pid for pid, command in children(running[0].pid).items() if "wantong.node" in command}
     out = said("node", "move", folder, elsewhere)
     assert "moved and compared" in out
@@ -224,7 +224,7 @@ def test_a_running_node_moves_and_nothing_is_lost(folder, running, clerk, elsewh
     assert 0 < left < len(acknowledged)
 
 
-def test_a_move_that_is_killed_leaves_the_node_where_it_was(folder, running, clerk, elsewhere):  # noqa: F811
+def test_a_move_that_is_killed_leaves_the_node_where_it_was(folder, running, clerk, elsewhere):
     process = wantong("node", "move", folder, elsewhere)
 
     def mover() -> int | None:
@@ -239,7 +239,7 @@ def test_a_move_that_is_killed_leaves_the_node_where_it_was(folder, running, cle
     wait_for(lambda: logged(folder) == len(acknowledged))
 
 
-def test_a_database_in_use_is_not_moved_into(folder, tmp_path):  # noqa: F811
+def test_a_database_in_use_is_not_moved_into(folder, tmp_path):
     said("node", "move", folder, f"sqlite:{tmp_path}/first.sqlite3")
     said("node", "operator", folder, "lin", "--role", "declarer")
     errors = refused("node", "move", folder, f"sqlite:{tmp_path}/first.sqlite3")
@@ -255,7 +255,7 @@ def test_no_folder_of_a_node_is_forgotten():
     assert folders - {"log", "run", "passing"} <= set(backup.KEPT)
 
 
-def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_not(folder, tmp_path):  # noqa: F811
+def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_not(folder, tmp_path):
     parcel = outgoing.draft(folder / "outgoing", "crossing-1")
     (parcel / "payload.csv").write_text("a,b\n1,2\n")
     outgoing.seal(parcel, "payload.csv", "text/csv", {})
@@ -272,7 +272,7 @@ def test_a_parcel_that_has_begun_to_leave_comes_back_and_what_is_half_made_does_
     assert not list((tmp_path / "back" / "blobs").rglob("*"))
 
 
-def test_what_was_made_once_within_the_node_comes_back(folder, tmp_path):  # noqa: F811
+def test_what_was_made_once_within_the_node_comes_back(folder, tmp_path):
     """Handed to another body of the node, or made by a job in an offshore space: of data that may be gone meanwhile."""
     node = config.load(folder).node
     delivery, result = (
@@ -297,7 +297,7 @@ def test_what_was_made_once_within_the_node_comes_back(folder, tmp_path):  # noq
     assert found == {path.relative_to(folder): path.read_text() for path in (delivery, result)}
 
 
-def test_keys_that_are_being_changed_come_back_as_far_as_they_had_come(folder, tmp_path):  # noqa: F811
+def test_keys_that_are_being_changed_come_back_as_far_as_they_had_come(folder, tmp_path):
     keys = folder / "keys"
     said("node", "rotate-keys", folder)
     said("node", "rotate-keys", folder, "--switch")
@@ -325,7 +325,7 @@ def test_keys_that_are_being_changed_come_back_as_far_as_they_had_come(folder, t
     ]  # fmt: skip
 
 
-def test_keys_wait_until_they_are_in_the_backup(folder, tmp_path):  # noqa: F811
+def test_keys_wait_until_they_are_in_the_backup(folder, tmp_path):
     """A change that went on while keys are read would leave some of them in no place at all."""
     said("node", "rotate-keys", folder)
     with keyring.alone(folder / "keys"):

@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.ground.http.load import load, request
-from tests.node.test_processes import folder, wait_for, wantong  # noqa: F401 - a fixture
+from tests.node.test_processes import wait_for, wantong
 
 from wantong.border.gate.whitelist.services import OPEN_DATA
 
 pytestmark = pytest.mark.processes
 
 
-def token_for(folder: Path) -> str:  # noqa: F811
+def token_for(folder: Path) -> str:
     made = wantong("node", "operator", folder, "lin", "--role", "declarer", "--token")
     said, _ = made.communicate(timeout=60)
     return said.split("wt_")[1].split()[0].join(("wt_", ""))
@@ -33,7 +33,7 @@ def figures(url: str) -> dict[str, float]:
 
 
 @pytest.fixture
-def place(folder: Path):  # noqa: F811
+def place(folder: Path):
     """A node that writes its log to a file: under load it writes more than a pipe holds."""
     with (folder.parent / "node.log").open("w") as log:
         process = wantong("node", "run", folder, log=log)
@@ -50,7 +50,7 @@ def place(folder: Path):  # noqa: F811
 
 
 def test_ten_times_its_load_is_shed_and_nothing_acknowledged_is_lost(place):
-    folder, url = place  # noqa: F811
+    folder, url = place
     token = token_for(folder)
 
     def propose(number: int) -> bytes:

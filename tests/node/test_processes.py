@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from wantong.node import config, setup
-from wantong.node.bay import free_ports
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
@@ -43,7 +42,7 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
-def wait_for(condition, seconds: float = 30.0):
+def wait_for(condition, seconds: float = 60.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -53,18 +52,6 @@ def wait_for(condition, seconds: float = 30.0):
             pass
         time.sleep(0.05)
     raise AssertionError("it did not happen in time")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    web, data = free_ports(0, set())
-    place = tmp_path / "node"
-    process = wantong(
-        "node", "init", place, "--jurisdiction", "mo", "--url", f"http://127.0.0.1:{web}",
-        "--listen", f"127.0.0.1:{web}", "--listen-data", f"127.0.0.1:{data}", "--id", "mo.test.example",
-    )  # fmt: skip
-    assert process.wait(60) == 0, process.stderr.read()
-    return place
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.border.exchange.query import process as queries
 from tests.node.test_backup import run_node, said
-from tests.node.test_processes import children, folder, wait_for  # noqa: F401 - a fixture
+from tests.node.test_processes import children, wait_for
 
 from wantong.border.exchange import access
 from wantong.border.gate.declarations import outgoing
@@ -29,7 +29,7 @@ PAYLOAD = b"a,b\n" + b"1,2\n" * 1000
 
 
 @pytest.fixture
-def running(folder: Path):  # noqa: F811
+def running(folder: Path):
     with run_node(folder) as node:
         yield node
 
@@ -97,7 +97,7 @@ def below(supervisor: int) -> dict[str, int]:
     }
 
 
-def test_no_token_and_no_session_is_refused_while_all_keys_change_and_old_keys_end(folder, running):  # noqa: F811
+def test_no_token_and_no_session_is_refused_while_all_keys_change_and_old_keys_end(folder, running):
     process, url = running
     node = config.load(folder).node
     parcel = outgoing.draft(node.outgoing, "t-file")

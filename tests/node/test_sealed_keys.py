@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.test_processes import folder  # noqa: F401 - a fixture
 
 from wantong.ground import keyring
 from wantong.node import config
@@ -117,7 +116,7 @@ def run(node: Path, *parts: str, killed: bool = False) -> list[Any]:
     ]
 
 
-def test_killed_while_sealing_anew_a_node_goes_on_and_everything_opens_with_the_new_keys_alone(folder):  # noqa: F811
+def test_killed_while_sealing_anew_a_node_goes_on_and_everything_opens_with_the_new_keys_alone(folder):
     keys = config.load(folder).node.keys
     # written and not committed: the second batch of spaces, then the second of digests
     [first] = run(folder, FILL, READ, KILLED.format(at=2), killed=True)
