@@ -105,7 +105,7 @@ def serve(node: NodeConfig, bare: bytes, front: bool, ready: Any) -> None:
     from wantong.ground.http.front import Front
     from wantong.ground.http.limits import FILE, buckets
     from wantong.ground.http.limits import read as read_limits
-    from wantong.node import serving
+    from wantong.node import garbage, serving
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
@@ -133,7 +133,7 @@ def serve(node: NodeConfig, bare: bytes, front: bool, ready: Any) -> None:
             limits=limits,
             table=buckets(node.run / FILE),
         )
-    serving.settle()
+    garbage.settle()
     ready.put(port)
     serving.serve(app, f"127.0.0.1:{port}", limits)
 

@@ -22,10 +22,10 @@ def make(
     *,
     host: str = "127.0.0.1",
     taken: set[int] | None = None,
-    database: str = "",
+    database: str = "sqlite:db.sqlite3",
 ) -> Kind:
     """A node with its database ready and nothing started. Its public address is at ``host``, a name of this machine;
-    ports in ``taken`` are left to others, and its own are added. ``database``: an address of PostgreSQL's; else SQLite.
+    ports in ``taken`` are left to others, and its own are added. ``database`` is as in ``node.toml``.
     """
     web, data = free_ports(0, set() if taken is None else taken)
     setup.create(
@@ -35,7 +35,7 @@ def make(
         url=f"http://{host}:{web}",
         data_url=f"http://{host}:{data}",
         listen=(f"127.0.0.1:{web}", f"127.0.0.1:{data}"),
-        database=database or "sqlite:db.sqlite3",
+        database=database,
     )
     setup.prepare(directory)
     return kind(jurisdiction, directory)

@@ -58,4 +58,5 @@ def node(tmp_path: Path, settings):
     return config
 
 
+# what Django calls after a test whose transactions were real
 TransactionTestCase._fixture_teardown = lambda self: databases.empty()

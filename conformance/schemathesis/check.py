@@ -34,7 +34,7 @@ def main() -> int:
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     with tempfile.TemporaryDirectory() as folder:
-        database = os.environ.get("WANTONG_TEST_DATABASE", "")
+        database = os.environ.get("WANTONG_TEST_DATABASE", "sqlite:db.sqlite3")
         node = nodes.make(BayNode, Path(folder), "mo", "mo.test.example", database=database)
         roles = [word for role in ("declarer", "approver", "auditor") for word in ("--role", role)]
         told = wantong("node", "operator", folder, "tester", *roles, "--token")

@@ -42,7 +42,7 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
-def wait_for(condition, seconds: float = 60.0):
+def wait_for(condition, seconds: float = 30.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -111,6 +111,14 @@ def test_bad_settings_are_named(tmp_path: Path, line: str, reason: str):
     with pytest.raises(config.BadSettings) as refused:
         config.database(config.load(place).database, place)
     assert refused.value.params["reason"] == reason
+
+
+def test_settings_are_read_without_the_library_of_passkeys(tmp_path: Path):
+    setup.create(tmp_path / "n", jurisdiction="hk", url="http://127.0.0.1:1")
+    code = "import sys, pathlib; from wantong.node import config; config.load(pathlib.Path(sys.argv[1])); print('webauthn' in sys.modules)"
+    command = [sys.executable, "-c", code, tmp_path / "n"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, check=True)
+    assert done.stdout == b"False\n"
 
 
 def test_every_process_that_is_killed_comes_back(running):

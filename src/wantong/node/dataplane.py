@@ -9,7 +9,7 @@ from pathlib import Path
 from wantong.ground.http.admission import Capacity
 from wantong.ground.http.front import Front
 from wantong.ground.http.limits import FILE, buckets
-from wantong.node import config, logging, serving, setup
+from wantong.node import config, garbage, logging, serving
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
     logging.configure(settings.log_level, "data")
-    with setup.loading():
+    with garbage.off():
         from wantong.border.exchange import dataplane
         from wantong.border.exchange.opendata import downloads
         from wantong.border.exchange.query.plane import Plane
@@ -32,7 +32,7 @@ def main() -> None:
         table=buckets(settings.node.run / FILE),
         certificates=settings.tls is not None and settings.tls.ca is not None,
     )
-    serving.settle()
+    garbage.settle()
     serving.serve(front, settings.listen.data, settings.limits, settings.tls)
 
 

@@ -127,8 +127,7 @@ def _unstorable(error: Exception) -> bool:
     if isinstance(error, UnicodeEncodeError):
         return error.reason == "surrogates not allowed"
     # psycopg says the former before it asks, and the server the latter of JSON
-    said = isinstance(error, DataError) and str(error)
-    return bool(said) and ("NUL (0x00)" in said or "\\u0000" in said)
+    return isinstance(error, DataError) and any(sign in str(error) for sign in ("NUL (0x00)", "\\u0000"))
 
 
 class Problems:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import ssl
 from contextlib import suppress
@@ -19,17 +18,6 @@ from wantong.ground.http.tls import Tls
 
 DRAIN = 8  # seconds for what is under way, less than the supervisor's grace
 DATE = 1.0  # seconds until the date in answers is written anew
-
-
-def settle() -> None:
-    """Have the garbage collector look only at what is made from here on, and not after every few requests.
-
-    A full collection of a server's modules takes tens of milliseconds, in which nobody is answered; what requests leave
-    behind is mostly freed without it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 class _Server(uvicorn.Server):

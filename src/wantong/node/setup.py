@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from wantong.ground.config import NodeConfig
 from wantong.ground.http import webkey
 from wantong.ground.i18n import LANGUAGES
 from wantong.ground.problems import Problem
+from wantong.node import garbage
 
 PLACES: Mapping[str, Mapping[str, str]] = {
     "gd": {"zh-hans": "广东节点", "zh-hant": "廣東節點", "en": "Guangdong node", "pt": "Nó de Guangdong"},
@@ -232,19 +231,8 @@ def enter(directory: Path) -> None:
 
     os.environ["WANTONG_NODE"] = str(directory)
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module()
-    with loading():
+    with garbage.off():
         django.setup()
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """While a process loads its modules: what is loaded stays, and looking through it again and again is a tenth of the
-    start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _toml(text: str) -> str:

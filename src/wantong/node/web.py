@@ -10,14 +10,14 @@ from wantong.ground.http.admission import Capacity
 from wantong.ground.http.front import Front
 from wantong.ground.http.limits import FILE, buckets
 from wantong.ground.http.wsgi import Wsgi
-from wantong.node import config, logging, serving, setup
+from wantong.node import config, garbage, logging, serving
 
 
 def main() -> None:
     """Serve until SIGTERM; requests in flight are answered first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     settings = config.load(Path(os.environ["WANTONG_NODE"]))
-    with setup.loading():
+    with garbage.off():
         from django.urls import get_resolver
 
         from wantong.node import health, wsgi

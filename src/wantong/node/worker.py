@@ -137,9 +137,9 @@ def main() -> None:
     """Deliver outbox events until SIGTERM; events in flight are finished first."""
     import django
 
-    from wantong.node import setup
+    from wantong.node import garbage
 
-    with setup.loading():
+    with garbage.off():
         django.setup()
         from django.conf import settings
         from django.db import connection

@@ -47,7 +47,7 @@ def browser() -> Iterator:
 def read(page, where: Path) -> str:
     """What another's reader (zxing-cpp) reads from the whole screen, one of its pixels to one of the page's.
 
-    QR codes only: among a code's modules it sees a bar code of another sort (ITF, Codabar, UPC-E) three times in 1,000.
+    QR codes only, as the command asks for them.
     """
     page.locator("#pass-code[src]:not([hidden])").scroll_into_view_if_needed()
     page.screenshot(path=where)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from wantong.border.exchange.opendata.tables import plain
 
 MOST = 32_000  # rows of one answer, as in CKAN
-FARTHEST = 1 << 40
+FARTHEST = 1 << 40  # rows that a question skips; Arrow counts in 64 bits
 KEPT = 128 << 20  # bytes of tables in memory
 ID = "_id"
 _CKAN_TYPES = {

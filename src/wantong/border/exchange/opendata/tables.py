@@ -30,7 +30,7 @@ from wantong.ground.plain import stored
 LARGEST = 256 << 20
 MOST_COLUMNS = 500
 GROUP = 65_536  # rows of a Parquet row group: what a reader over HTTP fetches at least
-_LARGEST = (1 << 63) - 1
+_INT64_MAX = (1 << 63) - 1
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d-%m-%Y", "%d/%m/%Y", "%m/%d/%Y")
@@ -232,7 +232,7 @@ def _of_arrow(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str]:
     kind = array.type
     if pa.types.is_boolean(kind):
         return array, "boolean"
-    if pa.types.is_uint64(kind) and (pc.max(array).as_py() or 0) > _LARGEST:
+    if pa.types.is_uint64(kind) and (pc.max(array).as_py() or 0) > _INT64_MAX:
         return array.cast(pa.string()), "string"  # no number that anybody adds up
     if pa.types.is_integer(kind):
         return array.cast(pa.int64()), "integer"

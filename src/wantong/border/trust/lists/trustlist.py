@@ -429,9 +429,9 @@ def _public(value: Any) -> dict[str, Any]:
     key = dict(_mapping(value, "jwks"))
     if not isinstance(key.get("kty"), str) or key["kty"] == "oct" or _SECRET & key.keys():
         raise BadList(field="jwks", reason="not-public")
-    members = (value if isinstance(value, list) else [value] for value in key.values())
+    members = (member if isinstance(member, list) else [member] for member in key.values())
     # what is not printable has no place in a key, and none in some databases
-    texts = all(isinstance(one, str) and one.isprintable() for member in members for one in member)
+    texts = all(isinstance(text, str) and text.isprintable() for texts in members for text in texts)
     if not texts or not all(name.isascii() and name.isprintable() for name in key):
         raise BadList(field="jwks", reason="odd-members")
     return key
